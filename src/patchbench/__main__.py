@@ -1,0 +1,78 @@
+"""Run one stage: ``python -m patchbench <stage> [options]``."""
+
+import argparse
+import ast
+import json
+import sys
+from pathlib import Path
+
+from patchbench import __version__, plugins, stages
+from patchbench.cost import measured
+from patchbench.devices import DEVICES, limit_threads
+from patchbench.errors import UserError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse the command line, run the stage, write what it cost; the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if argv[0] == "--version":
+        print(f"patchbench {__version__}")
+        return 0
+    try:
+        return _run(argv[0], argv[1:])
+    except UserError as error:
+        print(f"patchbench {argv[0]}: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(stage: str, argv: list[str]) -> int:
+    limit_threads(_threads(argv))
+    module = plugins.load("stages", stage)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m patchbench {stage}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    _add_common_arguments(parser)
+    args = parser.parse_args(argv)
+    with measured(args.cost, stage, args.about, args.threads) as done:
+        done.append(module.run(args))
+    return 0
+
+
+def _add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    common = parser.add_argument_group("common to all stages")
+    common.add_argument("--seed", type=int, default=0, help="source of all randomness")
+    common.add_argument("--threads", type=int, default=1, help="threads the stage may use")
+    common.add_argument("--device", choices=DEVICES, default="auto", help="where to compute")
+    common.add_argument("--about", type=json.loads, default={}, help="JSON: the run this job is of")
+    common.add_argument("--code", default="", help="fingerprint of the code, kept as provenance")
+    common.add_argument("--cost", type=Path, help="where to write time and memory taken (JSON)")
+
+
+def _threads(argv: list[str]) -> int:
+    """``--threads`` before anything heavy is imported: numerical libraries read it at import."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--threads", type=int, default=1)
+    return int(parser.parse_known_args(argv)[0].threads)
+
+
+def _overview() -> str:
+    """The stages with the first line of their docstrings, read without importing them."""
+    folder = Path(stages.__path__[0])
+    names = plugins.available("stages")
+    first_lines = {
+        name: (ast.get_docstring(ast.parse((folder / f"{name}.py").read_text())) or "").split("\n")
+        for name in names
+    }
+    width = max(map(len, names))
+    listing = "\n".join(f"  {name:<{width}}  {lines[0]}" for name, lines in first_lines.items())
+    return f"usage: python -m patchbench <stage> [options]\n\nstages:\n{listing}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The votes of many images, image after image: what fusion rules work on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from patchbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Bags:
+    """Patch logits of several images, rows of one image consecutive.
+
+    Attributes
+    ----------
+    patch_logits : float array, (n_patches, n_classes)
+        Unnormalised class scores, finite.
+    bag_sizes : int array, (n_images,)
+        Patches per image, in row order; sums to ``n_patches``; none is 0.
+    centers : float array, (n_patches, 2)
+        Patch centre (vertical, horizontal) in the image, from -1 to 1; 0 is the middle.
+
+    Raises
+    ------
+    UserError
+        If the sizes do not add up, an image has no patch, or a logit is not finite.
+    """
+
+    patch_logits: np.ndarray
+    bag_sizes: np.ndarray
+    centers: np.ndarray
+
+    def __post_init__(self) -> None:
+        n_patches = len(self.patch_logits)
+        if self.bag_sizes.sum() != n_patches:
+            raise UserError(
+                f"bag_sizes sums to {self.bag_sizes.sum()} but there are {n_patches} patches"
+            )
+        if (self.bag_sizes < 1).any():
+            image = int(np.argmin(self.bag_sizes))
+            raise UserError(f"image {image} has no patches; drop it before fusion")
+        if self.centers.shape != (n_patches, 2):
+            raise UserError(f"centers has shape {self.centers.shape}, expected ({n_patches}, 2)")
+        if not np.isfinite(self.patch_logits).all():
+            row = int(np.argwhere(~np.isfinite(self.patch_logits))[0, 0])
+            image = int(np.searchsorted(np.cumsum(self.bag_sizes), row, side="right"))
+            raise UserError(
+                f"patch {row} (image {image}) has a logit that is NaN or infinite; "
+                "look at the patch classifier that made it"
+            )
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of each patch's logits; float64 array, (n_patches, n_classes)."""
+        return softmax(self.patch_logits)
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """Sum of per-patch ``values`` (n_patches, ...) over each image: (n_images, ...)."""
+        return np.add.reduceat(values, self._starts, axis=0)
+
+    def mean(self, values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Weighted mean of per-patch ``values`` over each image.
+
+        ``weights`` are (n_patches,), not negative; an image whose weights are all zero falls
+        back to equal weights.
+        """
+        if weights is None:
+            return self.sum(values) / self.bag_sizes[:, None]
+        total = self.sum(weights)
+        weights = np.where(np.repeat(total, self.bag_sizes) > 0, weights, 1.0)
+        return self.sum(values * weights[:, None]) / self.sum(weights)[:, None]
+
+    def max(self, values: np.ndarray) -> np.ndarray:
+        """Largest of per-patch ``values`` over each image: (n_images, ...)."""
+        return np.maximum.reduceat(values, self._starts, axis=0)
+
+    @property
+    def _starts(self) -> np.ndarray:
+        return np.cumsum(self.bag_sizes) - self.bag_sizes
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis, in float64, without overflow."""
+    shifted = np.asarray(logits, dtype=np.float64)
+    shifted = np.exp(shifted - shifted.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)

@@ -1,0 +1,1 @@
+"""What turns embeddings into patch logits, one patch classifier a file."""

@@ -1,0 +1,111 @@
+"""Check a config before anything runs: every mistake is one sentence with a way out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from patchbench import grid, plugins
+from patchbench.errors import UserError
+
+# keys of a dataset entry that the prepare stage reads; all others are the plug-in's
+PREPARE_KEYS = (
+    "resize",
+    "val_fraction",
+    "test_fraction",
+    "max_bad_images",
+    "min_source_px",
+)
+
+
+def typed(value: Any) -> Any:
+    """Turn text that reads as a number or a truth value into one, all the way down.
+
+    Snakemake hands the inner values of ``--config 'patches={fine: {stride_px: 8}}'`` over as text.
+
+    >>> typed({"stride_px": "8", "edge": "drop", "sizes": ["0.5", "true"], "root": None})
+    {'stride_px': 8, 'edge': 'drop', 'sizes': [0.5, True], 'root': None}
+    """
+    if isinstance(value, Mapping):
+        return {key: typed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [typed(inner) for inner in value]
+    if isinstance(value, str):
+        try:
+            read = yaml.safe_load(value)
+        except yaml.YAMLError:
+            return value
+        return read if isinstance(read, bool | int | float) or value == "null" else value
+    return value
+
+
+def check(config: Mapping[str, Any], schema_path: Path) -> None:
+    """Refuse a config that could not run to the end.
+
+    Raises
+    ------
+    UserError
+        Naming the key, the value, what is expected and the way out.
+    """
+    _check_shape(config, yaml.safe_load(schema_path.read_text(encoding="utf-8")))
+    lists = config["benchmark"]
+    for section in ("datasets", "patches", "encoders", "classifiers", "fusions", "cnns"):
+        for name in lists[section]:
+            if name not in config[section]:
+                known = plugins.suggest(name, sorted(config[section]))
+                raise UserError(f"config: benchmark.{section} names {name!r}; {known}")
+    for name in lists["classifiers"]:
+        plugins.build("classifiers", name, config["classifiers"][name])
+    for name in lists["fusions"]:
+        plugins.build("fusions", name, config["fusions"][name])
+    for dataset in lists["datasets"]:
+        build_dataset(dataset, config["datasets"][dataset])
+    for name in lists["patches"]:
+        _check_patches(config, name)
+
+
+def build_dataset(name: str, spec: Mapping[str, Any]) -> Any:
+    """The dataset plug-in that a config entry describes, without the prepare stage's keys."""
+    own = {key: value for key, value in spec.items() if key not in PREPARE_KEYS}
+    fixed = {"image_size_px": own.pop("image_size_px"), "seed": own.pop("seed", 0)}
+    return plugins.build("datasets", name, own, **fixed)
+
+
+def _check_patches(config: Mapping[str, Any], name: str) -> None:
+    """Patches fit into the images, and encoders into the patches."""
+    entry = config["patches"][name]
+    for dataset in config["benchmark"]["datasets"]:
+        side_px = config["datasets"][dataset]["image_size_px"]
+        try:
+            grid.starts(side_px, entry["patch_size_px"], entry["stride_px"], entry["edge"])
+        except ValueError as error:
+            raise UserError(f"config: patches.{name} on datasets.{dataset}: {error}") from error
+    for encoder in config["benchmark"]["encoders"]:
+        spec = config["encoders"][encoder]
+        plugins.build("encoders", encoder, spec, patch_size_px=entry["patch_size_px"])
+
+
+def _check_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    if error is not None:
+        raise UserError(f"config: {_sentence(error)}")
+
+
+def _sentence(error: ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        known = sorted(error.schema.get("properties", {}))
+        extra = next(key for key in error.instance if key not in known)
+        return f"unknown key {where + '.' if where else ''}{extra}; {plugins.suggest(extra, known)}"
+    if error.validator == "required":
+        return f"{where or 'the config'} lacks a key: {error.message}"
+    if error.validator == "propertyNames" or "propertyNames" in error.absolute_schema_path:
+        return (
+            f"{where or 'the config'} has an entry named {error.instance!r}; names are lower-case "
+            "letters and digits joined by - or _, and not 'whole-image' or 'studies'"
+        )
+    meaning = error.schema.get("description") if isinstance(error.schema, Mapping) else None
+    return f"{where} is {error.instance!r}: {error.message}" + (f" ({meaning})" if meaning else "")

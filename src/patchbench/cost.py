@@ -1,0 +1,71 @@
+"""What a piece of work took: time, processor time, memory, on which device."""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from patchbench.io import write_json
+
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass
+class Work:
+    """What a stage did, for its cost row."""
+
+    n_items: int
+    item: str
+    device: str = "cpu"
+
+
+@contextmanager
+def measured(path: Path | None, stage: str, about: Mapping[str, Any], threads: int) -> Iterator[list[Work]]:
+    """Measure a block and write its cost row to ``path``; the block appends its `Work`."""
+    start_wall, start_cpu = time.perf_counter(), _cpu_s()
+    done: list[Work] = []
+    yield done
+    if path is None:
+        return
+    work = done[0] if done else Work(0, "nothing")
+    row = {
+        "stage": stage,
+        "about": dict(about),
+        "wall_s": time.perf_counter() - start_wall,
+        "cpu_s": _cpu_s() - start_cpu,
+        "start_s": start_cpu,
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 2**20,
+        "peak_gpu_mib": _peak_gpu_mib(work.device),
+        "n_items": work.n_items,
+        "item": work.item,
+        "device": work.device,
+        "threads": threads,
+    }
+    write_json(path, row)
+
+
+def _cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _peak_gpu_mib(device: str) -> float | None:
+    if device != "cuda":
+        return None
+    import torch
+
+    return torch.cuda.max_memory_allocated() / 2**20
+
+
+def about_json(text: str) -> dict[str, Any]:
+    """Parse ``--about``: a JSON object that says which run a job belongs to."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"--about must be a JSON object, got {text!r}")
+    return value

@@ -1,0 +1,80 @@
+"""The scene that no patch can recognise: the same four parts, and only their places differ.
+
+Four parts lie on the corners of a rectangle. A class says which part is *beside* the disc
+and which is *across* from it; that leaves 3 x 2 = 6 classes. Swapping the columns or the rows
+keeps the class, so each class comes in four versions, drawn equally often.
+
+Why no patch knows the class: the gap between parts is wider than a patch, so a patch sees one
+part at most; over the four versions every part lies on every corner exactly once, in every
+class; everything else (offset, turn, light, background, noise) is drawn without regard to the
+class. So the distribution of what any one window shows is the same for all classes, at any
+place of the image. A classifier that adds up window scores can then do no better than
+chance: in cross-entropy, which is convex in those scores, the constant answer is optimal.
+"""
+
+from itertools import permutations
+
+import numpy as np
+
+from patchbench.datasets import _scene_light as light
+from patchbench.datasets import _scene_shapes as shapes
+from patchbench.datasets import _scene_textures as textures
+
+Rng = np.random.Generator
+
+PARTS = ("disc", "star", "cross", "square")
+_PART_COLOURS = ((0.86, 0.22, 0.20), (0.95, 0.77, 0.16), (0.22, 0.62, 0.34), (0.20, 0.42, 0.82))
+MIN_GAP_PX = 34
+MIN_SIZE_PX = 48
+
+
+def class_names() -> list[str]:
+    """Six names such as ``disc-star+cross-square``: one row of parts, then the other."""
+    return ["{}-{}+{}-{}".format(*(PARTS[p] for p in first)) for first in layouts()[:, 0]]
+
+
+def layouts() -> np.ndarray:
+    """Which part lies on which corner: int array (6 classes, 4 versions, 4 corners).
+
+    Corners are top left, top right, bottom left, bottom right; values index :data:`PARTS`.
+    In every class, every part lies on every corner in exactly one of the versions.
+    """
+    first = np.array([(0, *rest) for rest in permutations((1, 2, 3))])
+    swaps = np.array([(0, 1, 2, 3), (1, 0, 3, 2), (2, 3, 0, 1), (3, 2, 1, 0)])
+    return first[:, swaps]
+
+
+def geometry(size_px: int) -> tuple[int, int, int]:
+    """Side of a part's box, step between boxes, and room for a random offset, in pixels."""
+    gap = max(MIN_GAP_PX, round(0.354 * size_px))
+    box = round(0.43 * (size_px - gap))
+    step = box + gap
+    return box, step, size_px - box - step
+
+
+def draw(label: int, size_px: int, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one image of class ``label``: uint8 (h, w, 3) and bool mask (h, w)."""
+    box, step, room = geometry(size_px)
+    version = layouts()[label, rng.integers(4)]
+    top, left = rng.integers(0, room + 1, 2)
+    sun = light.light_direction(rng)
+    low, high = (light.colour(rng, x, (0.05, 0.25)) for x in (0.5, 0.66))
+    canvas = light.two_tone(0.5 * textures.background(size_px, rng), low, high)
+    mask = np.zeros((size_px, size_px), dtype=bool)
+    for corner, part in enumerate(version):
+        y, x = top + step * (corner // 2), left + step * (corner % 2)
+        place = (slice(y, y + box), slice(x, x + box))
+        mask[place] = _put_part(canvas[place], int(part), sun, rng)
+    return light.photograph(canvas, rng), mask
+
+
+def _put_part(window: np.ndarray, part: int, sun: tuple[float, float], rng: Rng) -> np.ndarray:
+    """Draw a part in the middle of its box; it looks the same wherever the box lies."""
+    box = len(window)
+    corners = shapes.turned(shapes.SHAPES[PARTS[part]], rng.uniform(0, 2 * np.pi))
+    radius = 0.4 * box * rng.uniform(0.9, 1.05)
+    alpha = shapes.coverage(corners, (box / 2, box / 2), radius, box)
+    paint = np.array(_PART_COLOURS[part], dtype=np.float32) * np.float32(rng.uniform(0.8, 1.1))
+    light.put(window, alpha, paint, sun, edge_px=0.18 * box, shadow_px=0.08 * box)
+    mask: np.ndarray = alpha > 0.5
+    return mask

@@ -1,0 +1,183 @@
+"""Your own images: a folder per class, or a CSV file that lists them.
+
+Three layouts are understood:
+
+* ``root/class/file.jpg`` (folders below the class folder are searched too);
+* ``root/train/class/file.jpg`` with ``val`` and ``test`` beside ``train``;
+* ``csv``: columns ``file`` (relative to ``root``) and ``class``, and where you have them
+  ``split`` (train, val, test, or drop), ``group`` (images of one scene or patient share it and
+  stay on one side of the split) and ``mask`` (an image of the same size, bright on the object).
+
+Every file below a class folder counts as an image unless its name starts with a dot; one that
+cannot be decoded is reported and left out.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from patchbench import images
+from patchbench.errors import UserError
+from patchbench.records import BadImageError, Pixels, Record
+
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+_SPLITS = ("train", "val", "test", "drop", "")
+_NO_IMAGES = ("thumbs.db", "desktop.ini")  # what file browsers leave behind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Images of your own, in folders or listed in a CSV file.
+
+    Attributes
+    ----------
+    root : str
+        Folder of the images.
+    csv : str or None
+        Name of the CSV file, relative to ``root``; None reads the folders.
+    max_megapixels : float
+        Larger images are left out and reported.
+    """
+
+    image_size_px: int
+    seed: int = 0
+    root: str
+    csv: str | None = None
+    max_megapixels: float = images.MAX_MEGAPIXELS
+
+    masks: ClassVar[bool] = False
+    summary: ClassVar[str] = "Your own images: a folder per class, or a CSV file that lists them."
+    licence: ClassVar[str] = "yours"
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense."""
+        if not self.root:
+            raise ValueError("root is empty; give the folder of the images")
+        if self.max_megapixels <= 0:
+            raise ValueError(f"max_megapixels is {self.max_megapixels}; it must be above 0")
+
+    @property
+    def needs_download(self) -> bool:
+        """Always false: the images are on this machine."""
+        return False
+
+    def records(self, folder: Path) -> list[Record]:
+        """One record per image of ``root``; ``folder`` is not used."""
+        root = Path(self.root)
+        if not root.is_dir():
+            raise UserError(
+                f"folder {self.root} does not exist; set root to the folder of the images"
+            )
+        rows = _from_folders(root) if self.csv is None else _from_csv(root, root / self.csv)
+        records = [
+            Record(
+                row["file"],
+                row["class"],
+                partial(_read, root, row["file"], row.get("mask", ""), self.max_megapixels),
+                row.get("split") or None,
+                row.get("group") or None,
+            )
+            for row in rows
+        ]
+        return sorted(records, key=lambda record: record.image_id)
+
+
+def _read(root: Path, file: str, mask_file: str, max_megapixels: float) -> Pixels:
+    pixels = images.decode(root / file, max_megapixels)
+    if not mask_file:
+        return pixels, None
+    try:
+        mask = images.decode_mask(root / mask_file, max_megapixels)
+    except BadImageError as error:
+        raise BadImageError(f"its mask {mask_file}: {error}") from error
+    if mask.shape != pixels.shape[:2]:
+        raise BadImageError(
+            f"its mask {mask_file} is {mask.shape[1]} x {mask.shape[0]} px, "
+            f"the image {pixels.shape[1]} x {pixels.shape[0]} px"
+        )
+    return pixels, mask
+
+
+def _from_folders(root: Path) -> list[dict[str, str]]:
+    tops = _subfolders(root)
+    if not tops:
+        raise UserError(
+            f"folder {root} has no class folders; put the images of each class in a folder of its "
+            "own, or list them in a CSV file and set csv"
+        )
+    if "train" in (names := {top.name for top in tops}) and names <= set(_SPLIT_FOLDERS):
+        return [
+            row | {"split": _SPLIT_FOLDERS[top.name]}
+            for top in tops
+            for class_folder in _subfolders(top)
+            for row in _class_rows(root, class_folder)
+        ]
+    return [row for top in tops for row in _class_rows(root, top)]
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+
+
+def _class_rows(root: Path, folder: Path) -> list[dict[str, str]]:
+    files = [
+        file.relative_to(root).as_posix()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.name.lower() not in _NO_IMAGES
+    ]
+    if not files:
+        raise UserError(f"class folder {folder} has no image; add images or remove the folder")
+    return [{"file": file, "class": folder.name} for file in files]
+
+
+def _from_csv(root: Path, path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = list(reader.fieldnames or [])
+            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+    except FileNotFoundError as error:
+        raise UserError(f"CSV file {path} does not exist; set csv to a file in {root}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} is not a CSV file in UTF-8 ({error}); save it as one") from error
+    missing = [name for name in ("file", "class") if name not in columns]
+    if missing:
+        raise UserError(
+            f"{path} has no column {' and no column '.join(missing)} "
+            f"(it has: {', '.join(columns)}); name them file,class "
+            "and optionally split,group,mask"
+        )
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=2):
+        _check_row(row, f"{path}, row {number}", root, seen)
+    return rows
+
+
+def _check_row(row: dict[str, str], where: str, root: Path, seen: set[str]) -> None:
+    for column in ("file", "mask"):
+        if name := row.get(column, ""):
+            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                raise UserError(f"{where}: {name} leads out of {root}; use paths inside it")
+            if not (root / name).is_file():
+                raise UserError(
+                    f"{where}: there is no file {root / name}; correct or remove the row"
+                )
+    if not row["file"] or not row["class"]:
+        raise UserError(f"{where}: file or class is empty; fill it or remove the row")
+    if row["file"] in seen:
+        raise UserError(f"{where}: {row['file']} is listed twice; keep one of the rows")
+    if row.get("split", "") not in _SPLITS:
+        raise UserError(f"{where}: split {row['split']!r} is unknown; use train, val, test or drop")
+    seen.add(row["file"])

@@ -1,0 +1,1 @@
+"""What turns patch pixels into embeddings, one encoder a file."""

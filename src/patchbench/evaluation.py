@@ -1,0 +1,78 @@
+"""From predictions to rows of the tables metrics, predictions and roc."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench.metrics import FPR_GRID, evaluate, macro_roc
+from patchbench.seeds import derive
+from patchbench.study import NONE
+
+# one seed for all methods: the same images are drawn for each, so that differences pair up
+BOOTSTRAP_SEED = derive(0, "bootstrap")
+
+
+def metric_rows(
+    about: Mapping[str, Any],
+    level: str,
+    fusion: str,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    image_of: np.ndarray,
+) -> pd.DataFrame:
+    """Rows of table ``metrics`` for one set of test predictions.
+
+    Parameters
+    ----------
+    about : mapping
+        dataset, patches, encoder, classifier and seed of the run.
+    level : {"patch", "image"}
+    fusion : str
+        Fusion entry, or "none".
+    labels, probabilities, image_of
+        See :func:`patchbench.metrics.evaluate`.
+    """
+    estimates = evaluate(labels, probabilities, image_of, BOOTSTRAP_SEED)
+    rows = [
+        {"metric": name, "value": e.value, "low": e.low, "high": e.high}
+        for name, e in estimates.items()
+    ]
+    run = run_columns(about) | {"fusion": fusion, "level": level}
+    return pd.DataFrame(rows).assign(**run, n_images=int(image_of.max()) + 1)
+
+
+def roc_rows(
+    level: str, fusion: str, labels: np.ndarray, probabilities: np.ndarray
+) -> pd.DataFrame:
+    """Rows of table ``roc`` for one set of test predictions."""
+    return pd.DataFrame(
+        {
+            "level": level,
+            "fusion": fusion,
+            "false_positive_rate": FPR_GRID,
+            "true_positive_rate": macro_roc(labels, probabilities),
+        }
+    )
+
+
+def prediction_rows(images: pd.DataFrame, fusion: str, probabilities: np.ndarray) -> pd.DataFrame:
+    """Rows of table ``predictions``: one decision per row of ``images`` (image_id, split, label)."""
+    return pd.DataFrame(
+        {
+            "image_id": images["image_id"].to_numpy(),
+            "split": images["split"].to_numpy(),
+            "label": images["label"].to_numpy(),
+            "fusion": fusion,
+            "predicted_label": probabilities.argmax(axis=1),
+            "probabilities": list(probabilities),
+        }
+    )
+
+
+def run_columns(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that name a run, with 'none' for the detector that no run has yet."""
+    names = ("dataset", "patches", "encoder", "classifier")
+    columns: dict[str, Any] = {name: about.get(name, "") for name in names}
+    return columns | {"detector": about.get("detector", NONE), "seed": int(about.get("seed", 0))}

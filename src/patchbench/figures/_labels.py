@@ -1,0 +1,70 @@
+"""Labels beside points that collide with nothing, by trying places and keeping the best."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from patchbench.figures.style import SMALL_PT, text_width_in
+
+
+def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray) -> None:
+    """Label points so that labels overlap neither each other, nor marks, nor the frame.
+
+    Every label tries places around its point, near before far, and takes the one that
+    collides least; labels far from their point get a thin line to it. A few rounds let
+    early labels make way for later ones.
+
+    Parameters
+    ----------
+    ax : Axes
+        With final limits.
+    points : float array, (n, 2)
+        In data coordinates.
+    names : list of str
+        One per point; an empty one is not drawn.
+    keep_off : float array, (m, 4)
+        Boxes to leave free, left, bottom, right, top, in pixels.
+    """
+    pixels = np.asarray(ax.transData.transform(points)).reshape(-1, 2)
+    scale = float(ax.get_figure(root=True).dpi) / 72  # type: ignore[union-attr]
+    sizes = [(72 * text_width_in(name) * scale + 2, (SMALL_PT + 1.5) * scale) for name in names]
+    frame = np.array(ax.get_window_extent().extents)
+    boxes: dict[int, np.ndarray] = {}
+    todo = [i for i in np.lexsort((pixels[:, 0], -pixels[:, 1])) if names[i]]
+    for _ in range(4):
+        for i in todo:
+            others = [box for j, box in boxes.items() if j != i]
+            taken = np.vstack([keep_off.reshape(-1, 4), *others])
+            boxes[i] = _best_box(pixels[i], sizes[i], taken, frame, scale)
+    for i in todo:
+        _draw_label(ax, names[i], boxes[i], pixels[i], scale)
+
+
+def _best_box(
+    point: np.ndarray, size: tuple[float, float], taken: np.ndarray, frame: np.ndarray, scale: float
+) -> np.ndarray:
+    """The box (left, bottom, right, top) near ``point`` that collides least."""
+    radii = np.array([5.5, 8, 11, 15, 20, 26, 33, 41, 50, 60, 75, 90]) * scale
+    angles = np.radians(np.arange(0, 360, 15))
+    r, a = (grid.ravel() for grid in np.meshgrid(radii, angles, indexing="ij"))
+    x, y = point[0] + r * np.cos(a), point[1] + r * np.sin(a)
+    # the side of the box that faces the point touches the candidate place
+    left = x - size[0] * (1 - np.cos(a)) / 2
+    bottom = y - size[1] * (1 - np.sin(a)) / 2
+    boxes = np.stack([left, bottom, left + size[0], bottom + size[1]], axis=1)
+    outside = np.maximum(frame[:2] - boxes[:, :2], 0).sum(1)
+    outside += np.maximum(boxes[:, 2:] - frame[2:], 0).sum(1)
+    low = np.maximum(boxes[:, None, :2], taken[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], taken[None, :, 2:])
+    overlap = np.prod(np.maximum(high - low, 0), axis=2).sum(1)
+    cost = 50 * overlap + 500 * outside + r + 2 * scale * np.abs(np.sin(a))
+    return np.asarray(boxes[int(np.argmin(cost))])
+
+
+def _draw_label(ax: Axes, name: str, box: np.ndarray, point: np.ndarray, scale: float) -> None:
+    to_data = ax.transData.inverted()
+    left, middle = to_data.transform((box[0] + 1, (box[1] + box[3]) / 2))
+    ax.text(left, middle, name, fontsize=SMALL_PT, va="center", zorder=6)
+    nearest = np.clip(point, box[:2], box[2:])
+    if np.hypot(*(nearest - point)) > 9 * scale:
+        x, y = zip(to_data.transform(nearest), to_data.transform(point), strict=True)
+        ax.plot([x[0], y[0]], [x[1], y[1]], color="#b0b0b0", linewidth=0.5, zorder=2.4)

@@ -1,0 +1,113 @@
+"""What quality costs: image AUC against training time and against time per image."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from patchbench import results_table as results
+from patchbench.figures import style
+from patchbench.figures._labels import spread
+from patchbench.study import Study
+
+CAPTION = (
+    "Area under the ROC curve of image decisions against elapsed time. Training: fitting the "
+    "encoder and the patch classifier; for a whole-image network, its training. Inference: "
+    "encoding, classifying and fusing all patches of an image (all fusion rules together), from "
+    "patches already cut and in memory or on disk; for a whole-image network, its forward pass. "
+    "Jobs split into shards are added up; starting Python and loading libraries is not counted."
+)
+_TIMES = {
+    "train_s": "Training time, s",
+    "inference_ms_per_image": "Inference time per image, ms",
+}
+_MAX_LABELS, _TOP_IN, _WIDTH_IN, _LEFT_IN = 16, 0.3, 2.95, (0.5, 3.9)
+
+
+def data(study: Study, dataset: str) -> pd.DataFrame:
+    """One row per method: AUC, interval and both times, seeds averaged."""
+    frame = results.with_one_fusion(results.scores(study, dataset, "image"))
+    frame = results.merge_control_classifiers(study, frame)
+    times = results.mean_runtime(study, dataset)
+    return frame.merge(times, on=["patches", "encoder", "classifier"], how="left")
+
+
+def draw(study: Study, dataset: str) -> Figure:
+    """Two panels that share the AUC axis, one point per method, labelled beside it."""
+    frame = data(study, dataset)
+    n_labels = min(len(frame), _MAX_LABELS)
+    height = 2.6 + 0.07 * max(0, n_labels - 8)
+    footer = _facts(study, dataset, frame)
+    fig = style.figure(_TOP_IN + height + 0.5 + style.footer_in(footer))
+    style.title(fig, f"{dataset}: image AUC against runtime")
+    style.footer(fig, footer)
+    limits = _auc_limits(frame)
+    for (column, name), left in zip(_TIMES.items(), _LEFT_IN, strict=True):
+        ax = style.panel(fig, left, _TOP_IN, _WIDTH_IN, height)
+        known = frame[frame["value"].notna() & (frame[column] > 0)].reset_index(drop=True)
+        if known.empty:
+            style.blank(ax, f"No method has both an AUC and a {name.split(',')[0].lower()}.")
+            continue
+        _frame(ax, known[column].to_numpy(), limits)
+        ax.set_xlabel(name)
+        if left == _LEFT_IN[0]:
+            ax.set_ylabel("Image AUC-ROC")
+        _points(ax, study, known, column)
+    return fig
+
+
+def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
+    fusion = results.preferred_fusion(f for f in frame["fusion"] if f != "none")
+    rows = study.costs[study.costs["dataset"] == dataset]
+    devices = ", ".join(sorted(set(rows["device"].dropna())))
+    threads = ", ".join(str(n) for n in sorted(set(rows["threads"].dropna())))
+    more = [f"fusion of patch methods: {fusion}", "bars: 95 % bootstrap intervals over test images"]
+    if devices:
+        more.append(f"device: {devices}; threads per job: {threads}")
+    if len(frame) > _MAX_LABELS:
+        more.append("points without a label are in the table behind this figure")
+    missing = frame[list(_TIMES)].isna().any(axis=1) | frame["value"].isna()
+    if missing.any():
+        names = ", ".join(style.shorten(name, 24) for name in frame.loc[missing, "label"][:4])
+        more.append(f"not drawn everywhere, for want of a time or an AUC: {names}")
+    return style.facts(study, dataset, *more)
+
+
+def _auc_limits(frame: pd.DataFrame) -> tuple[float, float]:
+    low = np.nanmin([0.5, *frame["low"], *frame["value"]])
+    return float(low) - 0.05, 1.04
+
+
+def _frame(ax: Axes, times: np.ndarray, limits: tuple[float, float]) -> None:
+    ax.set_xscale("log")
+    span = max(1.0, float(np.log10(times.max() / times.min())))
+    ax.set_xlim(times.min() / 10 ** (0.14 * span), times.max() * 10 ** (0.24 * span))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(*limits)
+    ax.set_yticks([tick for tick in np.arange(0.1, 1.01, 0.1) if limits[0] < tick])
+    ax.axhline(0.5, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1.5)
+    ax.text(0.995, 0.497, "chance", transform=ax.get_yaxis_transform(), ha="right", va="top",
+            fontsize=style.SMALL_PT, color=style.MUTED)
+
+
+def _points(ax: Axes, study: Study, frame: pd.DataFrame, column: str) -> None:
+    keep_off = []
+    for row in frame.to_dict("records"):
+        look = style.mark(study, {str(k): v for k, v in row.items()})
+        low, high = row["low"], row["high"]
+        if not (pd.isna(low) or pd.isna(high)):
+            ax.vlines(row[column], low, high, color=look.color, linewidth=1.0, zorder=look.order)
+        else:
+            low = high = row["value"]
+        ax.plot(row[column], row["value"], **look.point(5.0))
+        ends = ax.transData.transform([(row[column], low), (row[column], high)])
+        middle = ax.transData.transform((row[column], row["value"]))
+        keep_off.append([ends[0, 0] - 1, ends[0, 1], ends[1, 0] + 1, ends[1, 1]])
+        keep_off.append([*(middle - 5), *(middle + 5)])
+    chance = ax.transAxes.transform([(0.86, 0)])[0, 0], ax.transData.transform([(1, 0.5)])[0, 1]
+    keep_off.append([chance[0], chance[1] - 14, chance[0] + 50, chance[1] + 1])
+    labelled = set(results.at_most(frame, _MAX_LABELS)["label"])
+    names = [style.shorten(n, 30) if n in labelled else "" for n in frame["label"]]
+    spread(ax, frame[[column, "value"]].to_numpy(float), names, np.array(keep_off))

@@ -1,0 +1,245 @@
+"""One look for all figures: size, colours, marks, notes below.
+
+Not a figure itself (it has no ``draw``). Colours: Okabe and Ito, "Color universal design"
+(2008), extended by Tol's muted scheme (SRON/EPS/TN/09-002), so that readers with any common
+colour vision can tell them apart; marks differ too, so that grey prints work.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import wrap
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.textpath import TextPath
+
+from patchbench.results_table import entries, is_control, label, on_trial
+from patchbench.study import WHOLE_IMAGE, Study
+
+WIDTH_IN = 7.0
+INK, MUTED, GRID = "#1a1a1a", "#666666", "#e4e4e4"
+CNN_COLOR, CONTROL_COLOR = "#2b2b2b", "#a6a6a6"
+SPLIT_COLORS = {"train": "#3f5a7a", "val": "#8aa4c0", "test": "#c9d5e2"}
+COLORS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#332288",
+    "#882255",
+    "#999933",
+    "#44AA99",
+)
+MARKERS = "osD^vPX<>h"
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
+TEXT_PT, SMALL_PT = 7.5, 6.5
+KEY_LINE_IN = 0.135
+_FOOTER_CHARS, _LINE_IN = 128, 0.115
+
+RC = {
+    "font.family": "DejaVu Sans",
+    "font.size": TEXT_PT,
+    "text.parse_math": False,  # a "$" in a name is a "$"
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#8c8c8c",
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "xtick.color": "#8c8c8c",
+    "ytick.color": "#8c8c8c",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.solid_capstyle": "round",
+    "figure.dpi": 100,
+    "savefig.dpi": 220,
+    "svg.fonttype": "path",  # the same picture on a machine with other fonts
+    "svg.hashsalt": "patchbench",  # the same bytes for the same picture
+    "pdf.fonttype": 42,
+}
+
+
+def look() -> Any:
+    """Context manager under which every figure is drawn and saved."""
+    return mpl.rc_context(RC)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How one method is drawn everywhere."""
+
+    color: str
+    marker: str
+    dash: Any
+    hollow: bool
+    order: int
+
+    def point(self, size: float = 4.5) -> dict[str, Any]:
+        """Arguments of ``plot`` for a point."""
+        face = "white" if self.hollow else self.color
+        return {
+            "marker": self.marker,
+            "markersize": size,
+            "markerfacecolor": face,
+            "markeredgecolor": self.color,
+            "markeredgewidth": 0.9,
+            "linestyle": "none",
+            "zorder": self.order + 0.5,
+        }
+
+
+def mark(study: Study, method: Mapping[str, Any]) -> Mark:
+    """Colour by encoder, dash by classifier and patches; CNNs dark, controls light and hollow."""
+    encoder, classifier = str(method["encoder"]), str(method["classifier"])
+    if method["patches"] == WHOLE_IMAGE:
+        whole = study.metrics["patches"] == WHOLE_IMAGE
+        i = sorted(set(study.metrics.loc[whole, "encoder"])).index(encoder)
+        return Mark(CNN_COLOR, "*pHd"[i % 4], DASHES[i % 4], i >= 4, 4)
+    if is_control(study, "classifiers", classifier):
+        return Mark(CONTROL_COLOR, "x", DASHES[2], True, 2)
+    if is_control(study, "encoders", encoder):
+        return Mark(CONTROL_COLOR, "o", "-", True, 2)
+    i = on_trial(study, "encoders").index(encoder)
+    classifiers = on_trial(study, "classifiers")
+    variant = classifiers.index(classifier) if classifier in classifiers else 0
+    variant += len(classifiers) * entries(study, "patches").index(str(method["patches"]))
+    return Mark(COLORS[i % 10], MARKERS[i % 10], DASHES[variant % 4], variant % 2 == 1, 3)
+
+
+def figure(height_in: float) -> Figure:
+    """An empty figure of the printed width, outside of pyplot's global state."""
+    fig = Figure(figsize=(WIDTH_IN, height_in))
+    FigureCanvasAgg(fig)
+    return fig
+
+
+def panel(fig: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Axes placed in inches from the figure's top left corner."""
+    full_width, full_height = fig.get_size_inches()
+    bottom = full_height - top - height
+    box = left / full_width, bottom / full_height, width / full_width, height / full_height
+    return fig.add_axes(box)
+
+
+def write(fig: Figure, left: float, top: float, text: str, **options: Any) -> None:
+    """Put text at a place given in inches from the top left corner."""
+    full_width, full_height = fig.get_size_inches()
+    options = {"fontsize": SMALL_PT, "va": "center"} | options
+    fig.text(left / full_width, 1 - top / full_height, text, **options)
+
+
+def blank(ax: Axes, reason: str) -> None:
+    """An empty panel that says why it is empty."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+    text = "\n".join(wrap(reason, 44))
+    ax.text(0.5, 0.5, text, ha="center", va="center", color=MUTED, transform=ax.transAxes)
+
+
+def title(fig: Figure, text: str) -> None:
+    """The figure's name, small, top left."""
+    write(fig, 0.1, 0.14, shorten(text, 90), fontsize=8.5, fontweight="bold")
+
+
+def footer_in(text: str) -> float:
+    """Height in inches that :func:`footer` needs for ``text``."""
+    return _LINE_IN * len(wrap(text, _FOOTER_CHARS)) + 0.08
+
+
+def footer(fig: Figure, text: str) -> None:
+    """How many images and seeds, which interval: small, at the very bottom."""
+    lines = wrap(text, _FOOTER_CHARS)
+    height = float(fig.get_size_inches()[1])
+    for i, line in enumerate(lines):
+        top = height - 0.02 - _LINE_IN * (len(lines) - i - 0.5)
+        write(fig, 0.1, top, line, fontsize=6, color=MUTED)
+
+
+def facts(study: Study, dataset: str, *more: str) -> str:
+    """Footer text: test images, seeds, ``more``, study and commit."""
+    rows = study.metrics[study.metrics["dataset"] == dataset]
+    counts, seeds = sorted(set(rows["n_images"])), sorted(set(rows["seed"]))
+    parts = []
+    if counts:
+        span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        parts.append(f"n = {span} test images")
+    if seeds:
+        names = ", ".join(str(seed) for seed in seeds[:6]) + (", ..." if len(seeds) > 6 else "")
+        parts.append(f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'} ({names})")
+    parts += more
+    text = ". ".join(part[0].upper() + part[1:] if i else part for i, part in enumerate(parts))
+    return signed(study, text)
+
+
+def signed(study: Study, text: str) -> str:
+    """Footer text with the study and the commit it comes from."""
+    commit = str(study.run.get("commit") or "")[:10]
+    return f"{text}. Study {study.name}" + (f", commit {commit}." if commit else ".")
+
+
+def shorten(text: str, n_chars: int) -> str:
+    """Cut the middle out of a long name."""
+    if len(text) <= n_chars:
+        return text
+    head = (n_chars - 1) * 2 // 3
+    return f"{text[:head]}…{text[len(text) - (n_chars - 1 - head) :]}"
+
+
+def text_width_in(text: str, size_pt: float = SMALL_PT) -> float:
+    """Width of ``text`` as drawn, in inches."""
+    return float(TextPath((0, 0), text, size=size_pt).get_extents().width) / 72 if text else 0.0
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number for a label; a dash where there is none."""
+    return "–" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def interval(row: Mapping[str, Any]) -> str:
+    """``0.912 [0.890, 0.931]``, as far as it is known."""
+    if pd.isna(row["value"]):
+        return "not defined"
+    if pd.isna(row["low"]) or pd.isna(row["high"]):
+        return f"{number(row['value'])} [no interval]"
+    return f"{number(row['value'])} [{number(row['low'])}, {number(row['high'])}]"
+
+
+def key(fig: Figure, study: Study, frame: pd.DataFrame, left: float, top: float, width: float) -> None:
+    """Below a panel, one line per method, best first: its line and mark, name, AUC, interval."""
+    full_width, full_height = fig.get_size_inches()
+    for i, row in enumerate(frame.to_dict("records")):
+        method = {str(k): v for k, v in row.items()}
+        style, y = mark(study, method), top + KEY_LINE_IN * (i + 0.5)
+        handle = Line2D(
+            [left / full_width, (left + 0.26) / full_width],
+            [1 - y / full_height] * 2,
+            color=style.color,
+            linestyle=style.dash,
+            linewidth=1.5,
+            transform=fig.transFigure,
+        )
+        point = style.point(3.6) | {"color": style.color}
+        middle = (left + 0.13) / full_width
+        fig.add_artist(handle)
+        fig.add_artist(Line2D([middle], [1 - y / full_height], transform=fig.transFigure, **point))
+        room = int((width - 1.75) / 0.053)
+        write(fig, left + 0.34, y, shorten(str(method["label"]), room))
+        write(fig, left + width, y, interval(method), ha="right")

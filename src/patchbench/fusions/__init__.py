@@ -1,0 +1,1 @@
+"""What turns the patch logits of an image into one decision, one rule a file."""

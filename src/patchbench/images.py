@@ -1,0 +1,176 @@
+"""Decode image files of any common kind to RGB, and bring pixels and masks to a square."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from patchbench.records import BadImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+RESIZE_MODES = ("crop", "squash", "pad")
+MAX_MEGAPIXELS = 80.0
+
+# What Pillow's readers raise on files that are cut off, mangled or no image at all.
+_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+
+
+def decode(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+    """Read one image as it is meant to be seen.
+
+    The EXIF orientation is applied, transparency is laid on white, and grey, palette, CMYK
+    and 16-bit pixels become 8-bit RGB. Of several frames or pages the first counts. Colour
+    profiles are ignored, as image classifiers usually do.
+
+    Parameters
+    ----------
+    source : path or bytes
+        A file, or the content of one.
+    max_megapixels : float
+        Larger images are refused before their pixels are decoded; Pillow itself refuses
+        images above 179 megapixels.
+
+    Returns
+    -------
+    pixels : uint8 array, (h, w, 3)
+        RGB.
+
+    Raises
+    ------
+    BadImageError
+        If there is no such image, in words.
+    """
+    return _to_rgb(_load(source, max_megapixels))
+
+
+def decode_mask(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+    """Read an object mask: a bool array (h, w), True on the object.
+
+    On the object are the non-zero entries of a palette or one-bit image, and otherwise the
+    pixels brighter than half of the brightest: 0/1, 0/255 and JPEG masks all work.
+    """
+    image = _load(source, max_megapixels)
+    if image.mode in ("1", "P"):
+        return np.asarray(np.asarray(image) != 0)
+    values = np.asarray(image if image.mode.startswith(("L", "I", "F")) else image.convert("L"))
+    values = values[..., 0] if values.ndim == 3 else values
+    return np.asarray(values > values.max() / 2)
+
+
+def _load(source: Path | str | bytes, max_megapixels: float) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            megapixels = image.width * image.height / 1e6
+            if megapixels > max_megapixels:
+                raise BadImageError(f"{megapixels:.0f} megapixels, more than {max_megapixels:g}")
+            image.load()
+            return _upright(image)
+    except FileNotFoundError as error:
+        raise BadImageError("no such file") from error
+    except UnidentifiedImageError as error:
+        raise BadImageError("not an image") from error
+    except Image.DecompressionBombError as error:
+        raise BadImageError(f"far more than {max_megapixels:g} megapixels") from error
+    except _DECODE_ERRORS as error:
+        reason = str(error).split("\n")[0] or type(error).__name__
+        raise BadImageError(f"cannot be decoded: {reason}") from error
+
+
+def _upright(image: Image) -> Image:
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except (*_DECODE_ERRORS, KeyError, TypeError):
+        return image.copy()  # the pixels are fine, only the EXIF block is broken
+
+
+def _to_rgb(image: Image) -> np.ndarray:
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        return _from_16_bit(np.asarray(image))
+    if image.mode == "F":
+        raise BadImageError("has floating-point pixels; save it with 8 or 16 bits per channel")
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.array(image.convert("RGB"))
+
+
+def _from_16_bit(grey: np.ndarray) -> np.ndarray:
+    if grey.min() < 0 or grey.max() > 65535:
+        raise BadImageError("has more than 16 bits per channel; save it with 8 or 16")
+    # 65535 / 257 = 255, so white stays white
+    scaled = np.rint(grey / 257).astype(np.uint8)
+    return np.repeat(scaled[..., None], 3, axis=2)
+
+
+def resize(pixels: np.ndarray, size_px: int, how: str = "crop") -> np.ndarray:
+    """Bring an image or a mask to a square.
+
+    Images are shrunk by averaging areas and enlarged by cubic interpolation, axis by axis as
+    needed; masks take the nearest value.
+
+    Parameters
+    ----------
+    pixels : uint8 array (h, w, 3), or bool array (h, w)
+        Image or mask.
+    size_px : int
+        Side of the result.
+    how : str
+        ``crop``: the middle square; ``squash``: the whole, aspect ratio not kept; ``pad``:
+        the whole, aspect ratio kept, the rest filled with the image's mean colour (a mask
+        with False).
+
+    Returns
+    -------
+    square : array, (size_px, size_px, 3) or (size_px, size_px)
+        Same dtype as ``pixels``.
+    """
+    if how not in RESIZE_MODES:
+        raise ValueError(f"resize is {how!r}; choose one of {', '.join(RESIZE_MODES)}")
+    height, width = pixels.shape[:2]
+    if how == "squash":
+        return _scale(pixels, size_px, size_px)
+    if how == "crop":
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        return _scale(pixels[top : top + side, left : left + side], size_px, size_px)
+    factor = size_px / max(height, width)
+    inner = _scale(pixels, max(1, round(height * factor)), max(1, round(width * factor)))
+    return _pad(inner, size_px)
+
+
+def _scale(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    import cv2
+
+    if pixels.shape[:2] == (height, width):
+        return np.ascontiguousarray(pixels)
+    if pixels.ndim == 2:
+        flat = pixels.astype(np.uint8)
+        nearest = cv2.resize(flat, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+        return np.asarray(nearest).astype(pixels.dtype)
+    small = (min(width, pixels.shape[1]), min(height, pixels.shape[0]))
+    shrunk = cv2.resize(np.ascontiguousarray(pixels), small, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC))
+
+
+def _pad(inner: np.ndarray, size_px: int) -> np.ndarray:
+    height, width = inner.shape[:2]
+    top, left = (size_px - height) // 2, (size_px - width) // 2
+    square = np.zeros((size_px, size_px, *inner.shape[2:]), inner.dtype)
+    if inner.ndim == 3:
+        square[:] = np.rint(inner.mean(axis=(0, 1))).astype(inner.dtype)
+    square[top : top + height, left : left + width] = inner
+    return square

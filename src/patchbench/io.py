@@ -1,0 +1,259 @@
+"""Read and write the files between stages: whole or not at all, checked by whoever reads.
+
+Every file is written under a temporary name and renamed, so a killed job leaves nothing
+half-written behind. Every file carries a checksum of its content and its provenance (which
+code, settings and versions made it) *inside itself*, so the two cannot be separated:
+
+* ``.npy`` and ``.npz`` (fitted models): a JSON trailer, which NumPy ignores, also when
+  memory-mapping;
+* ``.parquet``: key-value metadata, with a hash of the table's own buffers;
+* ``.json``: the keys ``sha256`` and ``provenance``.
+"""
+
+import json
+import platform
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from patchbench import tables
+from patchbench.errors import UserError
+
+MAGIC = b"patchbench-sum-1"
+_TAIL = struct.Struct("<Q16s")
+_CHUNK_BYTES = 1 << 22
+
+
+class DamagedFileError(UserError):
+    """A file does not hold what was written into it."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path} is damaged ({reason}); delete it and run snakemake again")
+
+
+def provenance(stage: str, code: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a file comes from: stage, code fingerprint, settings, versions. No times, no host."""
+    packages = ("patchbench", "numpy", "pandas", "pyarrow")
+    return {
+        "stage": stage,
+        "code": code,
+        "spec": dict(spec),
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in packages},
+    }
+
+
+def _version(package: str) -> str:
+    if package == "patchbench":
+        from patchbench import __version__
+
+        return __version__
+    return version(package)
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when the block ends well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:80]}.", delete=False) as file:
+        temporary = Path(file.name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class ArrayWriter:
+    """Fill an array on disk piece by piece; it appears under its name when complete.
+
+    Use as a context manager; ``rows`` is the memory map to write into. Leaving the block by
+    an exception leaves nothing behind.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        shape: tuple[int, ...],
+        dtype: np.typing.DTypeLike,
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.path, self.shape, self.dtype = Path(path), shape, np.dtype(dtype)
+        self.origin = dict(origin or {})
+
+    def __enter__(self) -> np.ndarray:
+        self._context = replacing(self.path)
+        self._temporary = self._context.__enter__()
+        if 0 in self.shape:
+            np.save(self._temporary, np.empty(self.shape, self.dtype))
+            _fix_suffix(self._temporary)
+            self.rows = np.empty(self.shape, self.dtype)
+        else:
+            self.rows = np.lib.format.open_memmap(self._temporary, "w+", self.dtype, self.shape)
+        return self.rows
+
+    def __exit__(self, *exception: Any) -> None:
+        if exception[0] is None:
+            if isinstance(self.rows, np.memmap):
+                self.rows.flush()
+            _append_trailer(self._temporary, self.origin)
+        self._context.__exit__(*exception)
+
+
+def _fix_suffix(path: Path) -> None:
+    # np.save appends ".npy" to a name without it
+    path.with_name(path.name + ".npy").replace(path)
+
+
+def _append_trailer(path: Path, origin: Mapping[str, Any]) -> None:
+    text = json.dumps({"sha256": _file_hash(path), "provenance": origin}, sort_keys=True).encode()
+    with path.open("ab") as file:
+        file.write(text + _TAIL.pack(len(text), MAGIC))
+
+
+def _file_hash(path: Path, n_bytes: int | None = None) -> str:
+    digest, left = sha256(), path.stat().st_size if n_bytes is None else n_bytes
+    with path.open("rb") as file:
+        while left > 0 and (chunk := file.read(min(_CHUNK_BYTES, left))):
+            digest.update(chunk)
+            left -= len(chunk)
+    return digest.hexdigest()
+
+
+def write_array(
+    path: Path | str, array: np.ndarray, origin: Mapping[str, Any] | None = None
+) -> None:
+    """Write a whole array; see :class:`ArrayWriter` for one that does not fit in memory."""
+    with ArrayWriter(path, array.shape, array.dtype, origin) as rows:
+        rows[...] = array
+
+
+def read_array(path: Path | str) -> np.ndarray:
+    """Memory-map an array read-only after checking its checksum.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is truncated, altered, or not written by :func:`write_array`.
+    """
+    path = Path(path)
+    _checked_size(path)
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _checked_size(path: Path) -> int:
+    """Bytes before the trailer, after checking them against it."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, size - _TAIL.size))
+            n_text, magic = _TAIL.unpack(file.read(_TAIL.size))
+            n_data = size - _TAIL.size - n_text
+            if magic != MAGIC or n_data < 0:
+                raise DamagedFileError(path, "no checksum at its end")
+            file.seek(n_data)
+            expected = json.loads(file.read(n_text))["sha256"]
+    except (ValueError, KeyError, TypeError, struct.error) as error:
+        raise DamagedFileError(path, f"no readable checksum at its end: {error}") from error
+    if _file_hash(path, n_data) != expected:
+        raise DamagedFileError(path, "checksum differs")
+    return n_data
+
+
+def write_table(
+    path: Path | str, frame: pd.DataFrame, name: str, origin: Mapping[str, Any] | None = None
+) -> None:
+    """Write a table whose columns are those ``tables.py`` promises for ``name``."""
+    table = tables.to_arrow(frame, name)
+    metadata = {"sha256": _table_hash(table), "provenance": json.dumps(origin or {}, sort_keys=True)}
+    with replacing(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+
+
+def read_table(path: Path | str, name: str) -> pd.DataFrame:
+    """Read a table, check its checksum and that it has the columns promised for ``name``."""
+    path = Path(path)
+    try:
+        table = pq.read_table(path)
+        metadata = table.schema.metadata or {}
+        table = table.replace_schema_metadata(None).combine_chunks()
+        if metadata.get(b"sha256", b"").decode() != _table_hash(table):
+            raise DamagedFileError(path, "checksum differs")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise DamagedFileError(path, str(error).split("\n")[0]) from error
+    return tables.from_arrow(table, name)
+
+
+def _table_hash(table: pa.Table) -> str:
+    """Hash of the values of a table, however they are chunked or compressed on disk."""
+    sink = pa.BufferOutputStream()
+    plain = table.replace_schema_metadata(None).combine_chunks()
+    with pa.ipc.new_stream(sink, plain.schema) as writer:
+        writer.write_table(plain)
+    return sha256(sink.getvalue()).hexdigest()
+
+
+def write_json(
+    path: Path | str, value: Mapping[str, Any], origin: Mapping[str, Any] | None = None
+) -> None:
+    """Write a mapping as JSON with its checksum."""
+    content = dict(value) | {"provenance": dict(origin or {})}
+    content["sha256"] = _json_hash(content)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path | str) -> dict[str, Any]:
+    """Read what :func:`write_json` wrote, checksum checked and taken off."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        expected = content.pop("sha256")
+    except (ValueError, KeyError, AttributeError) as error:
+        raise DamagedFileError(path, str(error)) from error
+    if _json_hash(content) != expected:
+        raise DamagedFileError(path, "checksum differs")
+    content.pop("provenance", None)
+    return dict(content)
+
+
+def _json_hash(content: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_state(
+    path: Path | str, state: Mapping[str, np.ndarray], origin: Mapping[str, Any] | None = None
+) -> None:
+    """Write a fitted model as named arrays; nothing in the file can run code."""
+    with replacing(path) as temporary:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **dict(state))
+        _append_trailer(temporary, origin or {})
+
+
+def read_state(path: Path | str) -> dict[str, np.ndarray]:
+    """Read what :func:`write_state` wrote.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is truncated, altered, or not written by :func:`write_state`.
+    """
+    path = Path(path)
+    content = path.read_bytes()[: _checked_size(path)]
+    with np.load(BytesIO(content), allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}

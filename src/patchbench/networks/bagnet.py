@@ -1,0 +1,137 @@
+"""BagNet: a residual network whose last feature sees only a small square of the image.
+
+The architecture of Brendel & Bethge, "Approximating CNNs with Bag-of-local-Features models
+works surprisingly well on ImageNet", ICLR 2019, arXiv:1904.00760: ResNet-50 with most 3x3
+convolutions made 1x1, no padding and no pooling before the last layer. Because nothing is
+padded, a patch gives the same features alone as inside its image.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# per receptive field: whether the first block of each stage has a 3x3 convolution
+HAS_3X3 = {
+    9: (True, True, False, False),
+    17: (True, True, True, False),
+    33: (True, True, True, True),
+}
+STAGE_STRIDES = (2, 2, 2, 1)
+FEATURE_STRIDE_PX = 8
+EXPANSION = 4
+
+
+class Bottleneck(nn.Module):
+    """1x1, then 1x1 or 3x3, then 1x1, around a shortcut cropped at the right and the bottom."""
+
+    def __init__(self, n_in: int, width: int, kernel_size: int = 1, stride: int = 1) -> None:
+        super().__init__()
+        n_out = width * EXPANSION
+        self.conv1 = nn.Conv2d(n_in, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, kernel_size, stride, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, n_out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(n_out)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or n_in != n_out:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)
+            )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(n, n_in, rows, cols) to (n, 4 * width, rows', cols')."""
+        out = functional.relu(self.bn1(self.conv1(features)), inplace=True)
+        out = functional.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.bn3(self.conv3(out))
+        shortcut = features if self.downsample is None else self.downsample(features)
+        excess = [out.shape[side] - shortcut.shape[side] for side in (-2, -1)]
+        if any(excess):
+            # negative padding crops; its backward pass is faster than that of slicing
+            shortcut = functional.pad(shortcut, (0, excess[1], 0, excess[0]))
+        return functional.relu(out.add_(shortcut), inplace=True)
+
+
+class BagNet(nn.Module):
+    """The published network: parameters, order of operations and state-dict names.
+
+    Parameters
+    ----------
+    receptive_field_px : int
+        Side of the square one feature sees: 9, 17 or 33.
+    n_classes : int
+        Length of the logits.
+    width : int
+        Channels of the stem; 64 as published. Features have ``32 * width`` channels.
+    layers : sequence of 4 ints
+        Blocks per stage; (3, 4, 6, 3) as published.
+
+    Raises
+    ------
+    ValueError
+        If no BagNet has this receptive field, or width or layers are not positive.
+    """
+
+    def __init__(
+        self,
+        receptive_field_px: int = 33,
+        n_classes: int = 1000,
+        width: int = 64,
+        layers: Sequence[int] = (3, 4, 6, 3),
+    ) -> None:
+        super().__init__()
+        check_architecture(receptive_field_px, width, layers)
+        self.receptive_field_px = receptive_field_px
+        self.dim = width * 8 * EXPANSION
+        self.conv1 = nn.Conv2d(3, width, 1, bias=False)
+        self.conv2 = nn.Conv2d(width, width, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width, momentum=0.001)
+        n_in = width
+        for stage, has_3x3 in enumerate(HAS_3X3[receptive_field_px]):
+            blocks = []
+            for block in range(layers[stage]):
+                kernel_size = 3 if has_3x3 and block == 0 else 1
+                stride = STAGE_STRIDES[stage] if block == 0 else 1
+                blocks.append(Bottleneck(n_in, width << stage, kernel_size, stride))
+                n_in = (width << stage) * EXPANSION
+            self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
+        self.fc = nn.Linear(self.dim, n_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def _features(self, images: Tensor) -> Tensor:
+        # Nothing stands between the two stem convolutions, so their product is one 3x3
+        # convolution of the colours: the same function at a fraction of the work.
+        stem = torch.einsum("ochw,ci->oihw", self.conv2.weight, self.conv1.weight[:, :, 0, 0])
+        stem = stem.contiguous(memory_format=torch.channels_last)
+        out = functional.relu(self.bn1(functional.conv2d(images, stem)), inplace=True)
+        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
+            out = stage(out)
+        return out
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Features of every place: (n, 3, height, width) to (n, rows, cols, dim)."""
+        return self._features(images).permute(0, 2, 3, 1)
+
+    def patch_logits(self, images: Tensor) -> Tensor:
+        """Logits of every place: (n, 3, height, width) to (n, rows, cols, n_classes)."""
+        logits: Tensor = self.fc(self.embed(images))
+        return logits
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Mean of the patch logits: (n, 3, height, width) to (n, n_classes)."""
+        logits: Tensor = self.fc(self._features(images).mean(dim=(2, 3)))
+        return logits
+
+
+def check_architecture(receptive_field_px: int, width: int, layers: Sequence[int]) -> None:
+    """Refuse with a ValueError what is no BagNet; needs no network to be built."""
+    if receptive_field_px not in HAS_3X3:
+        raise ValueError(f"receptive_field_px is {receptive_field_px}; BagNets have 9, 17 or 33")
+    if width < 1:
+        raise ValueError(f"width is {width}; it must be at least 1 channel")
+    if len(layers) != len(STAGE_STRIDES) or min(layers) < 1:
+        raise ValueError(f"layers is {list(layers)}; give 4 numbers of blocks, each at least 1")

@@ -1,0 +1,311 @@
+"""From a study's tables to the tables people read: scores, runtimes, one wide row per result.
+
+Pure functions of a `Study`; figures and the report only show what is computed here. A value
+that cannot be computed is NaN, never 0.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench.study import NONE, WHOLE_IMAGE, Study
+
+METHOD = ["patches", "encoder", "classifier", "detector"]
+RUN = ["dataset", "patches", "encoder", "classifier", "seed"]
+PREFERRED_FUSIONS = ("mean_probability", "mean-probability")
+CHANCE_AUC = 0.5
+COST_COLUMNS = {
+    "dataset": "dataset",
+    "stage": "stage",
+    "jobs": "jobs",
+    "wall_s": "elapsed, s",
+    "cpu_s": "processor, s",
+    "peak_rss_mib": "peak memory, MiB",
+    "peak_gpu_mib": "peak GPU memory, MiB",
+    "items_per_s": "items per s",
+    "item": "item",
+    "device": "device",
+    "threads": "threads",
+}
+
+# ------------------------------------------------------------------------------ kinds, names
+
+
+def kind(study: Study, patches: str, encoder: str, classifier: str, fusion: str = NONE) -> str:
+    """``"cnn"`` for a whole-image network, ``"control"``, or ``"patch"`` for a method on trial."""
+    if patches == WHOLE_IMAGE:
+        return "cnn"
+    named = (("encoders", encoder), ("classifiers", classifier), ("fusions", fusion))
+    if any(is_control(study, group, name) for group, name in named):
+        return "control"
+    return "patch"
+
+
+def is_control(study: Study, group: str, name: str) -> bool:
+    """Whether entry ``name`` of ``group`` (``"encoders"``, ...) is a control."""
+    return bool(study.methods.get(group, {}).get(name, {}).get("control", False))
+
+
+def entries(study: Study, column: str) -> list[str]:
+    """Names in a column of the metrics that belong to patch methods, sorted."""
+    rows = study.metrics[study.metrics["patches"] != WHOLE_IMAGE]
+    return sorted(set(rows[column].dropna()))
+
+
+def on_trial(study: Study, group: str) -> list[str]:
+    """Entries of ``"encoders"`` or ``"classifiers"`` in the study that are no controls."""
+    names = entries(study, group.removesuffix("s"))
+    return [name for name in names if not is_control(study, group, name)]
+
+
+def label(study: Study, method: Mapping[str, Any]) -> str:
+    """Short name of a method: its encoder, and only those other parts that vary in the study."""
+    encoder, classifier = str(method["encoder"]), str(method["classifier"])
+    if method["patches"] == WHOLE_IMAGE:
+        return f"{encoder} (whole image)"
+    if is_control(study, "classifiers", classifier):
+        return f"{classifier} (control)"
+    parts = [encoder]
+    if len(on_trial(study, "classifiers")) > 1:
+        parts.append(classifier)
+    if len(entries(study, "patches")) > 1:
+        parts.append(str(method["patches"]))
+    if method["detector"] != NONE:
+        parts.append(str(method["detector"]))
+    mark = " (control)" if is_control(study, "encoders", encoder) else ""
+    return " · ".join(parts) + mark
+
+
+# ------------------------------------------------------------------------------------ scores
+
+
+def scores(study: Study, dataset: str, level: str, metric: str = "auc_macro") -> pd.DataFrame:
+    """One metric per method and fusion, seeds averaged.
+
+    Returns
+    -------
+    frame : DataFrame
+        Columns of a method, ``fusion``, ``value``, ``low``, ``high`` (means over seeds),
+        ``n_images``, ``n_seeds`` (seeds with a value), ``kind``, ``label``; best first.
+    """
+    rows = study.metrics
+    rows = rows[(rows["dataset"] == dataset) & (rows["level"] == level) & (rows["metric"] == metric)]
+    columns = [*METHOD, "fusion"]
+    frame = (
+        rows.groupby(columns, sort=False)
+        .agg(
+            value=("value", "mean"),
+            low=("low", "mean"),
+            high=("high", "mean"),
+            n_images=("n_images", "max"),
+            n_seeds=("value", "count"),
+        )
+        .reset_index()
+    )
+    records = frame.to_dict("records")
+    frame["kind"] = [
+        kind(study, r["patches"], r["encoder"], r["classifier"], r["fusion"]) for r in records
+    ]
+    frame["label"] = [label(study, {str(k): v for k, v in r.items()}) for r in records]
+    order = ["value", "label", "fusion"]
+    return frame.sort_values(order, ascending=[False, True, True], ignore_index=True)
+
+
+def seed_values(study: Study, dataset: str, level: str) -> pd.DataFrame:
+    """AUC of every seed by itself: the rows behind :func:`scores`."""
+    rows = study.metrics
+    chosen = (rows["dataset"] == dataset) & (rows["level"] == level)
+    return rows[chosen & (rows["metric"] == "auc_macro") & rows["value"].notna()]
+
+
+def merge_control_classifiers(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep a control classifier once, with the encoder that served it best.
+
+    A classifier that ignores its input scores the same with every encoder; a row each would
+    only hide the methods on trial.
+    """
+    control = frame["classifier"].map(lambda name: is_control(study, "classifiers", name))
+    first = ~frame.duplicated(["classifier", "fusion"])
+    return frame[~control | first].reset_index(drop=True)
+
+
+def with_one_fusion(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep one fusion per method: the mean of probabilities where it was run, else the first.
+
+    Fixed beforehand rather than picked by score, so that the choice favours no method.
+    """
+    preferred = preferred_fusion(frame.loc[frame["patches"] != WHOLE_IMAGE, "fusion"])
+    chosen = (frame["fusion"] == preferred) | (frame["patches"] == WHOLE_IMAGE)
+    return frame[chosen].reset_index(drop=True)
+
+
+def preferred_fusion(fusions: Iterable[str]) -> str:
+    """The mean of probabilities where it is among ``fusions``, else the first by name."""
+    present = sorted(set(fusions))
+    return next((name for name in PREFERRED_FUSIONS if name in present), (present or [NONE])[0])
+
+
+def at_most(frame: pd.DataFrame, n_rows: int) -> pd.DataFrame:
+    """The best ``n_rows`` methods; every encoder's best, CNNs and controls stay in any case."""
+    if len(frame) <= n_rows:
+        return frame
+    must = (frame["kind"] != "patch") | ~frame.duplicated("encoder")
+    free = frame.index[~must][: max(0, n_rows - int(must.sum()))]
+    return frame[must | frame.index.isin(free)].reset_index(drop=True)
+
+
+# ----------------------------------------------------------------------------------- runtime
+
+
+def runtime(study: Study) -> pd.DataFrame:
+    """Training time and inference time per image of every method and seed.
+
+    Training is the elapsed time of ``fit_encoder`` and ``fit_classifier`` (of a CNN: ``cnn``).
+    Inference is the elapsed time of ``encode``, ``classify`` and ``fuse`` (of a CNN:
+    ``cnn_predict``), each summed over its shards and divided by the images it worked on.
+    A stage without a cost row leaves the sum NaN, except ``fuse``, which may be missing.
+
+    Returns
+    -------
+    frame : DataFrame
+        Columns ``dataset, patches, encoder, classifier, seed, train_s,
+        inference_ms_per_image``.
+    """
+    totals = _stage_totals(study)
+    runs = study.metrics[RUN].drop_duplicates().reset_index(drop=True)
+    train, inference = [], []
+    for run in runs.to_dict("records"):
+        if run["patches"] == WHOLE_IMAGE:
+            train.append(_total(totals, "cnn", run)[0])
+            inference.append(_total(totals, "cnn_predict", run)[1])
+        else:
+            fits = [_total(totals, stage, run)[0] for stage in ("fit_encoder", "fit_classifier")]
+            steps = [_total(totals, stage, run)[1] for stage in ("encode", "classify")]
+            fuse = _total(totals, "fuse", run)[1]
+            train.append(sum(fits))
+            inference.append(sum(steps) + (0.0 if np.isnan(fuse) else fuse))
+    return runs.assign(train_s=train, inference_ms_per_image=inference)
+
+
+Totals = dict[tuple[str, ...], tuple[float, float]]
+
+# what tells the cost rows of one stage apart, besides dataset and seed
+_STAGE_KEYS = {
+    "fit_encoder": ("patches", "encoder"),
+    "fit_classifier": ("patches", "encoder", "classifier"),
+    "encode": ("patches", "encoder"),
+    "classify": ("patches", "encoder", "classifier"),
+    "fuse": ("patches", "encoder", "classifier"),
+    "cnn": ("encoder",),
+    "cnn_predict": ("encoder",),
+}
+
+
+def _key(stage: str, run: Mapping[Any, Any], seed: Any) -> tuple[str, ...]:
+    parts = (run["dataset"], *(run[name] for name in _STAGE_KEYS[stage]), int(seed))
+    return (stage, *(str(part) for part in parts))
+
+
+def _stage_totals(study: Study) -> Totals:
+    """Seconds, and milliseconds per image, of each stage of each run."""
+    totals: Totals = {}
+    for stage, names in _STAGE_KEYS.items():
+        rows = study.costs[study.costs["stage"] == stage]
+        for _, group in rows.groupby(["dataset", *names, "seed"], dropna=False, sort=False):
+            first = group.iloc[0].to_dict()
+            wall_s = float(group["wall_s"].sum(skipna=False))
+            n_images = _images_worked_on(study, group)
+            totals[_key(stage, first, first["seed"])] = (wall_s, 1000 * wall_s / n_images)
+    return totals
+
+
+def _images_worked_on(study: Study, rows: pd.DataFrame) -> float:
+    """Images behind the items of cost rows; NaN where that cannot be known."""
+    first, n_items = rows.iloc[0], float(rows["n_items"].sum())
+    extraction = study.extraction.get(f"{first['dataset']}/{first['patches']}", {})
+    if first["item"] == "image":
+        n_images = n_items
+    elif first["item"] == "patch" and extraction.get("n_patches"):
+        n_images = n_items * extraction["n_images"] / extraction["n_patches"]
+    else:
+        n_images = float(extraction.get("n_images", np.nan))
+    return n_images if n_images > 0 else np.nan
+
+
+def _total(totals: Totals, stage: str, run: Mapping[Any, Any]) -> tuple[float, float]:
+    for seed in (run["seed"], -1):
+        if (found := totals.get(_key(stage, run, seed))) is not None:
+            return found
+    return np.nan, np.nan
+
+
+def mean_runtime(study: Study, dataset: str) -> pd.DataFrame:
+    """:func:`runtime` of one dataset, seeds averaged."""
+    rows = runtime(study)
+    rows = rows[rows["dataset"] == dataset]
+    names = ["patches", "encoder", "classifier"]
+    columns = ["train_s", "inference_ms_per_image"]
+    return rows.groupby(names, sort=False)[columns].mean().reset_index()
+
+
+# ------------------------------------------------------------------------------- wide, costs
+
+
+def wide(study: Study) -> pd.DataFrame:
+    """Every result as one row: dataset, method, fusion and seed against all metrics and times.
+
+    Returns
+    -------
+    frame : DataFrame
+        Columns ``dataset``, those of a method, ``fusion, seed, kind, patch_auc, image_auc,
+        low, high, accuracy, log_loss, n_images, train_s, inference_ms_per_image``; best image
+        AUC first within a dataset.
+    """
+    metrics = study.metrics
+    index = ["dataset", *METHOD, "fusion", "seed"]
+    image = metrics[metrics["level"] == "image"]
+    auc = image[image["metric"] == "auc_macro"].drop(columns=["level", "metric"])
+    frame = auc.rename(columns={"value": "image_auc"})
+    for metric in ("accuracy", "log_loss"):
+        other = image[image["metric"] == metric][[*index, "value"]]
+        frame = frame.merge(other.rename(columns={"value": metric}), on=index, how="left")
+    patch = metrics[(metrics["level"] == "patch") & (metrics["metric"] == "auc_macro")]
+    patch = patch[[*RUN, "detector", "value"]].rename(columns={"value": "patch_auc"})
+    frame = frame.merge(patch, on=[*RUN, "detector"], how="left")
+    frame = frame.merge(runtime(study), on=RUN, how="left")
+    frame["kind"] = [
+        kind(study, r["patches"], r["encoder"], r["classifier"], r["fusion"])
+        for r in frame.to_dict("records")
+    ]
+    measures = ["patch_auc", "image_auc", "low", "high", "accuracy", "log_loss", "n_images"]
+    times = ["train_s", "inference_ms_per_image"]
+    frame = frame[[*index, "kind", *measures, *times]]
+    order = ["dataset", "image_auc", *METHOD, "fusion", "seed"]
+    ascending = [name != "image_auc" for name in order]
+    return frame.sort_values(order, ascending=ascending, ignore_index=True)
+
+
+def costs_by_stage(study: Study) -> pd.DataFrame:
+    """What each stage took on each dataset, jobs added up; columns of ``COST_COLUMNS``."""
+    grouped = study.costs.groupby(["dataset", "stage"], sort=False, dropna=False)
+    frame = grouped.agg(
+        jobs=("wall_s", "size"),
+        wall_s=("wall_s", "sum"),
+        cpu_s=("cpu_s", "sum"),
+        peak_rss_mib=("peak_rss_mib", "max"),
+        peak_gpu_mib=("peak_gpu_mib", "max"),
+        n_items=("n_items", "sum"),
+        item=("item", _joined),
+        device=("device", _joined),
+        threads=("threads", _joined),
+    ).reset_index()
+    rate = frame["n_items"] / frame["wall_s"].where(frame["wall_s"] > 0)
+    frame["items_per_s"] = rate.where(frame["n_items"] > 0)
+    return frame[list(COST_COLUMNS)]
+
+
+def _joined(values: "pd.Series[Any]") -> str:
+    return ", ".join(sorted({str(value) for value in values.dropna()}))
+

@@ -1,0 +1,131 @@
+"""Collect the tables of all runs of a study into one folder, with the machine that made them."""
+
+import argparse
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import plan, plugins, tables
+from patchbench.cost import Work
+from patchbench.evaluation import run_columns
+from patchbench.io import (
+    provenance,
+    read_array,
+    read_json,
+    read_table,
+    write_json,
+    write_state,
+    write_table,
+)
+from patchbench.machine import describe
+from patchbench.study import NONE
+
+THUMBNAILS_PER_CLASS = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this stage."""
+    parser.add_argument("--config", type=json.loads, required=True, help="JSON: the whole config")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the study")
+
+
+def run(args: argparse.Namespace) -> Work:
+    """Read what the plan names, write the study's tables, ``run.json`` last."""
+    config, origin = args.config, provenance("collect", args.code, {})
+    runs = plan.runs(config)
+    predictions = gather(runs, "predictions")
+    collected = {
+        "metrics": pd.concat([read_table(f"{r.folder}/metrics.parquet", "metrics") for r in runs]),
+        "predictions": predictions[predictions["split"] == "test"],
+        "roc": gather(runs, "roc"),
+        "history": histories(runs),
+        "costs": pd.DataFrame([cost_row(read_json(path)) for path in plan.cost_files(config)]),
+    }
+    names = {"predictions": "all_predictions", "roc": "all_roc", "history": "all_history"}
+    for name, frame in collected.items():
+        write_table(args.out / f"{name}.parquet", frame, names.get(name, name), origin)
+    datasets = config["benchmark"]["datasets"]
+    write_state(args.out / "thumbnails.npz", {name: thumbnails(name) for name in datasets}, origin)
+    write_json(args.out / "run.json", describe() | reports(config), origin)
+    return Work(len(runs), "run")
+
+
+def gather(runs: Iterable[plan.Run], name: str) -> pd.DataFrame:
+    """One table of all runs, with the columns that name the run in front."""
+    parts = []
+    for run in runs:
+        frame = read_table(f"{run.folder}/{name}.parquet", name)
+        columns = run_columns(vars(run))
+        parts.append(frame.assign(**columns, fusion=frame["fusion"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def histories(runs: Iterable[plan.Run]) -> pd.DataFrame:
+    """Loss curves of everything trained, each network once."""
+    parts = [tables.empty("all_history")]
+    for folder, run in {run.encoder_folder: run for run in runs}.items():
+        frame = read_table(f"{folder}/history.parquet", "history")
+        if len(frame):
+            named = {"dataset": run.dataset, "patches": run.patches, "encoder": run.encoder}
+            parts.append(frame.assign(**named, seed=run.seed))
+    return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def cost_row(cost: dict[str, Any]) -> dict[str, Any]:
+    """A row of table ``costs`` from the file a job left."""
+    about = cost.pop("about")
+    names = ("dataset", "patches", "encoder", "classifier")
+    shard = str(about.get("shard", "-1")).split("-of-")[0]
+    run = {name: about.get(name, NONE) for name in names}
+    return run | {"seed": int(about.get("seed", -1)), "shard": int(shard)} | cost
+
+
+def thumbnails(dataset: str) -> np.ndarray:
+    """The first train images of each class, in class order, class after class in turn."""
+    folder = Path(plan.DATASET.format(dataset=dataset))
+    table = read_table(folder / "images.parquet", "images")
+    train = table[table["split"] == "train"]
+    n_each = min(THUMBNAILS_PER_CLASS, int(train["label"].value_counts().min()))
+    place = train.groupby("label").cumcount()
+    chosen = train.assign(place=place)[place < n_each].sort_values(["place", "label"])
+    pixels: np.ndarray = read_array(folder / "images.npy")[chosen.index.to_numpy()]
+    return pixels
+
+
+def reports(config: dict[str, Any]) -> dict[str, Any]:
+    """What the stages reported of the data, and what the plug-ins say of themselves."""
+    lists = config["benchmark"]
+    folders = {name: plan.DATASET.format(dataset=name) for name in lists["datasets"]}
+    return {
+        "study": config["study"],
+        "config": config,
+        "datasets": {
+            name: read_json(f"{folder}/dataset.json") for name, folder in folders.items()
+        },
+        "extraction": {
+            f"{name}/{patches}": read_json(f"{folder}/{patches}/extraction.json")
+            for name, folder in folders.items()
+            for patches in lists["patches"]
+        },
+        "methods": {
+            section: {name: says_of_itself(section, name, config) for name in lists[section]}
+            for section in ("encoders", "classifiers", "fusions")
+        },
+    }
+
+
+def says_of_itself(section: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Summary, source and whether it is a control, from the plug-in's own class."""
+    module = plugins.load(section, config[section][name].get("type", name))
+    cls = getattr(module, section.removesuffix("s").capitalize())
+    return {
+        "control": getattr(cls, "control", False),
+        "summary": cls.summary,
+        "source": cls.source,
+    }
+
+

@@ -1,0 +1,97 @@
+"""Fuse the patch logits of each image into decisions, by every rule, and score them."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import grid, plugins
+from patchbench.bags import Bags, softmax
+from patchbench.cost import Work
+from patchbench.evaluation import metric_rows, prediction_rows, roc_rows
+from patchbench.io import provenance, read_array, read_json, read_table, write_json, write_table
+from patchbench.study import NONE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this stage."""
+    parser.add_argument("--fusions", type=json.loads, required=True, help="JSON: entry to settings")
+    parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
+    parser.add_argument("--patch-logits", type=Path, nargs="+", required=True, help="all shards")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
+
+
+def run(args: argparse.Namespace) -> Work:
+    """Bag val and test patches, fit each rule on val, decide and score on test."""
+    index = read_table(args.index, "patches")
+    side_px = read_json(args.index.with_name("extraction.json"))["image_size_px"]
+    logits = [read_array(path) for path in args.patch_logits]
+    val, test = (split_bags(index, logits, split, side_px) for split in ("val", "test"))
+    rules = {
+        name: plugins.build("fusions", name, spec).fit(val.bags, val.labels)
+        for name, spec in args.fusions.items()
+    }
+    image_of = np.repeat(np.arange(len(test.labels)), test.bags.bag_sizes)
+    votes, vote_labels = softmax(test.bags.patch_logits), test.labels[image_of]
+    metrics = [metric_rows(args.about, "patch", NONE, vote_labels, votes, image_of)]
+    roc = [roc_rows("patch", NONE, vote_labels, votes)]
+    predictions = []
+    for name, rule in rules.items():
+        for part in (val, test):
+            predictions.append(prediction_rows(part.images, name, rule.fuse(part.bags)))
+        decided = np.stack(predictions[-1]["probabilities"])
+        each = np.arange(len(decided))
+        metrics.append(metric_rows(args.about, "image", name, test.labels, decided, each))
+        roc.append(roc_rows("image", name, test.labels, decided))
+    _write(args, rules, {"predictions": predictions, "roc": roc, "metrics": metrics})
+    return Work(len(rules) * (len(val.labels) + len(test.labels)), "image decision")
+
+
+def _write(
+    args: argparse.Namespace, rules: dict[str, Any], parts: dict[str, list[pd.DataFrame]]
+) -> None:
+    origin = provenance("fuse", args.code, args.fusions)
+    chosen = {name: getattr(rule, "chosen", {}) for name, rule in rules.items()}
+    write_json(args.out / "fusions.json", {"chosen": chosen}, origin)
+    for name, tables in parts.items():
+        write_table(args.out / f"{name}.parquet", pd.concat(tables, ignore_index=True), name, origin)
+
+
+@dataclass(frozen=True)
+class SplitBags:
+    """The bags of one split, and its images (image_id, split, label) in the same order."""
+
+    bags: Bags
+    images: pd.DataFrame
+
+    @property
+    def labels(self) -> np.ndarray:
+        """True class of each image: int array, (n_images,)."""
+        labels: np.ndarray = self.images["label"].to_numpy()
+        return labels
+
+
+def split_bags(
+    index: pd.DataFrame, logits: Sequence[np.ndarray], split: str, side_px: int
+) -> SplitBags:
+    """Collect the patch logits of one split, image after image."""
+    chosen = index[index["split"] == split]
+    parts = [
+        logits[number][rows["offset"].to_numpy()]
+        for number, rows in chosen.groupby("shard", sort=True)
+    ]
+    first = ~chosen["image_row"].duplicated().to_numpy()
+    sizes = np.diff(np.append(np.flatnonzero(first), len(chosen)))
+    centers = grid.relative_centers(
+        chosen["y_px"].to_numpy(),
+        chosen["x_px"].to_numpy(),
+        int(chosen["height_px"].iloc[0]),
+        side_px,
+    )
+    images = chosen.loc[first, ["image_id", "split", "label"]].reset_index(drop=True)
+    return SplitBags(Bags(np.concatenate(parts), sizes, centers), images)

@@ -1,0 +1,71 @@
+"""A study's tables, opened together: what figures and the report are made from."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench.io import read_json, read_state, read_table
+
+WHOLE_IMAGE = "whole-image"
+OWN_HEAD = "own-head"
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything a figure may draw from.
+
+    Attributes
+    ----------
+    name : str
+        Name of the study.
+    metrics, predictions, roc, costs, history : DataFrame
+        Tables ``metrics``, ``all_predictions``, ``all_roc``, ``costs``, ``all_history`` of
+        ``tables.py``; predictions and ROC curves are those of the test split.
+    datasets : dict
+        For each dataset the preparation report (``dataset.json``): classes, images per class
+        and split, what was left out and why.
+    extraction : dict
+        For each ``dataset/patches`` the extraction report: images, patches, edge policy.
+    thumbnails : dict
+        For each dataset uint8 images (n, height_px, width_px, 3), one or more per class, in
+        class order: image ``i`` is of class ``i % n_classes``.
+    run : dict
+        Machine, versions, commit, date, config (``run.json``).
+    methods : dict
+        For each encoder and fusion entry what its plug-in says of itself: ``control`` (bool),
+        ``summary``, ``source``.
+    """
+
+    name: str
+    metrics: pd.DataFrame
+    predictions: pd.DataFrame
+    roc: pd.DataFrame
+    costs: pd.DataFrame
+    history: pd.DataFrame
+    datasets: dict[str, dict[str, Any]]
+    extraction: dict[str, dict[str, Any]]
+    thumbnails: dict[str, np.ndarray] = field(repr=False)
+    run: dict[str, Any] = field(repr=False)
+    methods: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
+
+
+def open_study(folder: Path) -> Study:
+    """Open ``results/studies/<study>`` as the collect stage left it."""
+    run = read_json(folder / "run.json")
+    return Study(
+        name=run["study"],
+        metrics=read_table(folder / "metrics.parquet", "metrics"),
+        predictions=read_table(folder / "predictions.parquet", "all_predictions"),
+        roc=read_table(folder / "roc.parquet", "all_roc"),
+        costs=read_table(folder / "costs.parquet", "costs"),
+        history=read_table(folder / "history.parquet", "all_history"),
+        datasets=run.pop("datasets"),
+        extraction=run.pop("extraction"),
+        thumbnails=read_state(folder / "thumbnails.npz"),
+        methods=run.pop("methods"),
+        run=run,
+    )

@@ -1,0 +1,147 @@
+"""Columns, types and units of every table between stages: the contract of the files.
+
+Row *i* of ``images`` is row *i* of ``images.npy``. Row *i* of ``patches``, within a shard, is
+row *i* of that shard's pixels, embeddings and patch logits. Splits are by image, never by patch.
+"""
+
+import pandas as pd
+import pyarrow as pa
+
+from patchbench.errors import UserError
+
+SPLITS = ("train", "val", "test")
+
+Columns = dict[str, tuple[pa.DataType, str]]
+
+STRING, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
+
+_RUN: Columns = {
+    "dataset": (STRING, "entry of the config's datasets"),
+    "patches": (STRING, "entry of the config's patches, or 'whole-image' for a CNN"),
+    "encoder": (STRING, "entry of the config's encoders or cnns"),
+    "classifier": (STRING, "entry of the config's classifiers, or 'own-head' for a CNN"),
+    "detector": (STRING, "noisy-patch detector used in training; 'none' where there was none"),
+    "fusion": (STRING, "entry of the config's fusions; 'none' at patch level and for a CNN"),
+    "seed": (INT, "seed of everything fitted"),
+}
+
+COLUMNS: dict[str, Columns] = {
+    "images": {
+        "image_id": (STRING, "stable identifier, unique"),
+        "class_name": (STRING, "name of the true class"),
+        "label": (INT, "index of the true class in sorted class names"),
+        "split": (STRING, "train, val or test, decided per image"),
+        "group": (STRING, "images of one group share a split; the image's own id where none"),
+        "source_height_px": (INT, "height before resizing"),
+        "source_width_px": (INT, "width before resizing"),
+    },
+    "patches": {
+        "image_id": (STRING, "image the patch was cut from"),
+        "patch_id": (STRING, "{image_id}/{row:03d}-{col:03d}"),
+        "image_row": (INT, "row of the image in images.parquet and images.npy"),
+        "row": (INT, "place in the patch grid, from 0 at the top"),
+        "col": (INT, "place in the patch grid, from 0 at the left"),
+        "y_px": (INT, "top edge in the image; negative where the edge was reflected"),
+        "x_px": (INT, "left edge in the image"),
+        "height_px": (INT, "height of the patch"),
+        "width_px": (INT, "width of the patch"),
+        "label": (INT, "label of the image"),
+        "split": (STRING, "split of the image"),
+        "shard": (INT, "shard that holds the patch"),
+        "offset": (INT, "row of the patch in its shard"),
+        "foreground": (FLOAT, "share of the patch inside the object mask, 0-1; null without mask"),
+    },
+    "predictions": {
+        "image_id": (STRING, "image decided on"),
+        "split": (STRING, "val or test"),
+        "label": (INT, "true class"),
+        "fusion": (STRING, "entry of the config's fusions, or 'none' for a CNN"),
+        "predicted_label": (INT, "class with the highest probability"),
+        "probabilities": (pa.list_(FLOAT), "one per class, in label order; they sum to 1"),
+    },
+    "roc": {
+        "level": (STRING, "patch or image"),
+        "fusion": (STRING, "fusion at image level; 'none' at patch level"),
+        "false_positive_rate": (FLOAT, "0-1, a fixed grid"),
+        "true_positive_rate": (FLOAT, "0-1, mean of the one-vs-rest curves over classes"),
+    },
+    "history": {
+        "epoch": (INT, "from 1"),
+        "split": (STRING, "train or val"),
+        "measure": (STRING, "what was measured, for example loss or accuracy"),
+        "value": (FLOAT, "mean over the epoch"),
+        "kept": (pa.bool_(), "true for the epoch whose weights were kept"),
+    },
+    "metrics": _RUN
+    | {
+        "level": (STRING, "patch: each patch scored by its image's label; image: after fusion"),
+        "metric": (STRING, "auc_macro, accuracy, balanced_accuracy, log_loss (nats)"),
+        "value": (FLOAT, "on the test split"),
+        "low": (FLOAT, "lower end of the 95 % bootstrap interval, images resampled"),
+        "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
+        "n_images": (INT, "test images"),
+    },
+    "costs": {
+        "stage": (STRING, "stage of the pipeline"),
+        **{name: _RUN[name] for name in ("dataset", "patches", "encoder", "classifier")},
+        "seed": (INT, "seed; -1 where the stage has none"),
+        "shard": (INT, "shard worked on; -1 where the stage has none"),
+        "wall_s": (FLOAT, "elapsed time of the work, without starting Python"),
+        "cpu_s": (FLOAT, "processor time, user and system, over all threads"),
+        "start_s": (FLOAT, "processor time spent before the work: starting Python, imports"),
+        "peak_rss_mib": (FLOAT, "largest resident memory of the process"),
+        "peak_gpu_mib": (FLOAT, "largest GPU memory allocated; null without GPU"),
+        "n_items": (INT, "items worked on"),
+        "item": (STRING, "what an item is: image, patch, image epoch, ..."),
+        "device": (STRING, "cpu, cuda or mps"),
+        "threads": (INT, "threads the stage was allowed"),
+    },
+}
+COLUMNS["all_predictions"] = _RUN | {
+    k: v for k, v in COLUMNS["predictions"].items() if k != "fusion"
+}
+COLUMNS["all_roc"] = _RUN | {k: v for k, v in COLUMNS["roc"].items() if k != "fusion"}
+COLUMNS["all_history"] = {
+    name: _RUN[name] for name in ("dataset", "patches", "encoder", "seed")
+} | COLUMNS["history"]
+
+
+def schema(name: str) -> pa.Schema:
+    """The Arrow schema of table ``name``."""
+    return pa.schema([(column, kind) for column, (kind, _) in COLUMNS[name].items()])
+
+
+def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
+    """Check a frame against the columns promised for ``name`` and convert it.
+
+    Raises
+    ------
+    UserError
+        If a column is missing, unexpected, or does not convert to its type.
+    """
+    expected = list(COLUMNS[name])
+    missing = [c for c in expected if c not in frame.columns]
+    extra = [c for c in frame.columns if c not in expected]
+    if missing or extra:
+        raise UserError(f"table {name!r}: missing columns {missing}, unexpected columns {extra}")
+    try:
+        return pa.Table.from_pandas(frame[expected], schema(name), preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UserError(f"table {name!r}: {error}") from error
+
+
+def from_arrow(table: pa.Table, name: str) -> pd.DataFrame:
+    """The opposite of :func:`to_arrow`."""
+    if table.schema.names != list(COLUMNS[name]):
+        raise UserError(
+            f"table {name!r} has columns {table.schema.names}, expected {list(COLUMNS[name])}; "
+            "it was written by another version: delete it and run snakemake again"
+        )
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def empty(name: str) -> pd.DataFrame:
+    """Table ``name`` without rows."""
+    frame: pd.DataFrame = schema(name).empty_table().to_pandas()
+    return frame

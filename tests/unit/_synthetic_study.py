@@ -1,0 +1,233 @@
+"""Plausible made-up studies, small and large, whole and with holes, for figures and report."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import tables
+from patchbench.study import Study
+
+FUSIONS = ("center_weighted", "majority_vote", "max_logit", "mean_logits", "mean_probability")
+ENCODERS = ("bagnet17", "sift", "tile2vec", "bagnet33", "sift-dense", "vlad", "moments", "colour")
+CLASSES = ("daisy", "dandelion", "rose", "sunflower", "tulip", "thistle")
+
+
+def make_study(
+    *,
+    n_datasets: int = 1,
+    n_encoders: int = 3,
+    n_fusions: int = 5,
+    n_seeds: int = 1,
+    n_classes: int = 6,
+    classifiers: Sequence[str] = ("logistic", "majority_class"),
+    patches: Sequence[str] = ("coarse",),
+    cnns: Sequence[str] = ("resnet18",),
+    controls: bool = True,
+    encoders: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
+) -> Study:
+    """A study whose numbers look like real ones; the same arguments give the same study."""
+    rng = np.random.default_rng(0)
+    names = [*(encoders or ENCODERS[:n_encoders]), *(["random_projection"] if controls else [])]
+    class_names = list(classes or (CLASSES if n_classes <= 6 else ())[:n_classes])
+    class_names += [f"class {i:02d}" for i in range(len(class_names), n_classes)]
+    datasets = ["scenes", "scenes-texture", "flowers"][:n_datasets]
+    found: dict[str, list[dict[str, Any]]] = {k: [] for k in ("metrics", "roc", "costs", "history")}
+    predictions: list[dict[str, Any]] = []
+    for dataset in datasets:
+        for seed in range(n_seeds):
+            runs = [(p, e, c) for p in patches for e in names for c in classifiers]
+            runs += [("whole-image", cnn, "own-head") for cnn in cnns]
+            for run in runs:
+                auc = _auc(run, names, rng)
+                _add_metrics(found, (dataset, *run, seed), auc, FUSIONS[:n_fusions], rng)
+                _add_predictions(predictions, (dataset, *run, seed), auc, class_names)
+            _add_costs(found, dataset, seed, runs, rng)
+            _add_history(found, dataset, seed, runs, rng)
+    return Study(
+        name="default",
+        metrics=_frame(found["metrics"], "metrics"),
+        predictions=_frame(predictions, "all_predictions"),
+        roc=_frame(found["roc"], "all_roc"),
+        costs=_frame(found["costs"], "costs"),
+        history=_frame(found["history"], "all_history"),
+        datasets={name: _about(name, class_names) for name in datasets},
+        extraction={f"{d}/{p}": dict(_EXTRACTION) for d in datasets for p in patches},
+        thumbnails={name: _thumbnails(len(class_names), rng) for name in datasets},
+        run=_RUN | {"study": "default"},
+        methods={
+            "encoders": {n: {"control": n == "random_projection"} for n in names},
+            "fusions": {n: {"control": False, "summary": "A rule."} for n in FUSIONS},
+            "classifiers": {n: {"control": n == "majority_class"} for n in classifiers},
+        },
+    )
+
+
+_EXTRACTION = {
+    "n_images": 1200,
+    "n_patches": 58800,
+    "patches_per_image": 49,
+    "patch_size_px": 24,
+    "stride_px": 12,
+    "edge": "drop",
+    "n_dropped_edge_px": 0,
+}
+_RUN: dict[str, Any] = {
+    "host": {"cpu": "A processor", "cores": 2, "memory_gib": 15.6, "os": "Linux 6.1"},
+    "versions": {"python": "3.11.9", "numpy": "2.4.0", "torch": "2.13.0"},
+    "commit": "0123456789abcdef0123456789abcdef01234567",
+    "dirty": False,
+    "date": "2026-01-02T03:04:05+00:00",
+    "config": {"patches": {"coarse": {"patch_size_px": 24}}, "benchmark": {"seeds": [0]}},
+    "command": "snakemake --cores 2",
+}
+
+
+def _frame(rows: list[dict[str, Any]], name: str) -> pd.DataFrame:
+    return tables.from_arrow(tables.to_arrow(pd.DataFrame(rows), name), name) if rows else (
+        tables.empty(name)
+    )
+
+
+def _auc(run: tuple[str, str, str], names: list[str], rng: np.random.Generator) -> float:
+    patches, encoder, classifier = run
+    if patches == "whole-image":
+        return 0.978 + 0.01 * float(rng.random())
+    if classifier == "majority_class":
+        return 0.5
+    base = 0.62 if encoder == "random_projection" else 0.95 - 0.045 * names.index(encoder)
+    return base + 0.012 * float(rng.normal())
+
+
+def _add_metrics(
+    found: dict[str, list[dict[str, Any]]],
+    run: tuple[str, str, str, str, int],
+    auc: float,
+    fusions: Sequence[str],
+    rng: np.random.Generator,
+) -> None:
+    names = ("dataset", "patches", "encoder", "classifier", "seed")
+    base: dict[str, Any] = dict(zip(names, run, strict=True)) | {"detector": "none"}
+    whole = run[1] == "whole-image"
+    levels = [("image", fusion) for fusion in (["none"] if whole else fusions)]
+    for level, fusion in levels + ([] if whole else [("patch", "none")]):
+        shift = 0.0 if auc == 0.5 or whole else 0.02 * float(rng.normal())
+        value = min(0.995, auc + shift) if level == "image" else 0.5 + 0.6 * (auc - 0.5)
+        half = 0.0 if auc == 0.5 else 0.02 * (1.1 - value) / 0.3 + 0.004
+        row = base | {"level": level, "fusion": fusion, "n_images": 300}
+        for metric, score in (
+            ("auc_macro", value),
+            ("accuracy", 0.2 + 0.8 * max(0.0, value - 0.5)),
+            ("balanced_accuracy", 0.2 + 0.8 * max(0.0, value - 0.5)),
+            ("log_loss", 1.8 * (1.05 - value) / 0.55),
+        ):
+            ends = {"low": score - half, "high": min(1.0, score + half) if score <= 1 else score}
+            found["metrics"].append(row | {"metric": metric, "value": score} | ends)
+        grid = np.linspace(0, 1, 201)
+        rates = grid ** ((1 - value) / value)
+        found["roc"] += [
+            base
+            | {"level": level, "fusion": fusion}
+            | {"false_positive_rate": x, "true_positive_rate": y}
+            for x, y in zip(grid, rates, strict=True)
+        ]
+
+
+def _add_predictions(
+    rows: list[dict[str, Any]], run: tuple[str, str, str, str, int], auc: float, classes: list[str]
+) -> None:
+    names = ("dataset", "patches", "encoder", "classifier", "seed")
+    base: dict[str, Any] = dict(zip(names, run, strict=True)) | {"detector": "none"}
+    fusion = "none" if run[1] == "whole-image" else "mean_probability"
+    rng, n_classes = np.random.default_rng(int(1000 * auc)), len(classes)
+    for i in range(60):
+        logits = rng.normal(size=n_classes)
+        logits[i % n_classes] += 8 * (auc - 0.5)
+        probabilities = np.exp(logits) / np.exp(logits).sum()
+        rows.append(
+            base
+            | {"fusion": fusion, "image_id": f"image-{i:03d}", "split": "test"}
+            | {"label": i % n_classes, "predicted_label": int(probabilities.argmax())}
+            | {"probabilities": probabilities.tolist()}
+        )
+
+
+def _add_costs(
+    found: dict[str, list[dict[str, Any]]],
+    dataset: str,
+    seed: int,
+    runs: list[tuple[str, str, str]],
+    rng: np.random.Generator,
+) -> None:
+    rows: dict[tuple[str, str, str, str, int], tuple[float, int, str]] = {}
+    for patches, encoder, classifier in runs:
+        slow = 1 + 20 * ("bagnet" in encoder) + 9 * ("tile" in encoder) + float(rng.random())
+        if patches == "whole-image":
+            rows["cnn", patches, encoder, classifier, -1] = (41.0, 7200, "image epoch")
+            rows["cnn_predict", patches, encoder, classifier, -1] = (1.1, 300, "image")
+            continue
+        rows["fit_encoder", patches, encoder, "none", -1] = (2.0 * slow, 720, "image epoch")
+        for shard in range(2):
+            rows["encode", patches, encoder, "none", shard] = (0.6 * slow, 29400, "patch")
+            rows["classify", patches, encoder, classifier, shard] = (0.21, 29400, "patch")
+        rows["fit_classifier", patches, encoder, classifier, -1] = (4.0, 35000, "patch")
+        rows["fuse", patches, encoder, classifier, -1] = (0.4, 480, "image")
+    for (stage, patches, encoder, classifier, shard), (wall_s, n_items, item) in rows.items():
+        place = {"dataset": dataset, "patches": patches, "encoder": encoder, "seed": seed}
+        time = {"wall_s": wall_s, "cpu_s": 1.7 * wall_s, "start_s": 1.5}
+        memory = {"peak_rss_mib": 300.0 + 10 * wall_s, "peak_gpu_mib": None}
+        work = {"n_items": n_items, "item": item, "device": "cpu", "threads": 2}
+        about = {"stage": stage, "classifier": classifier, "shard": shard}
+        found["costs"].append(about | place | time | memory | work)
+
+
+def _add_history(
+    found: dict[str, list[dict[str, Any]]],
+    dataset: str,
+    seed: int,
+    runs: list[tuple[str, str, str]],
+    rng: np.random.Generator,
+) -> None:
+    methods = sorted({(patches, encoder) for patches, encoder, _ in runs})
+    trained = [m for m in methods if m[1].startswith(("bagnet", "tile2vec", "resnet", "vgg"))]
+    for patches, encoder in trained:
+        epochs = np.arange(1, 13)
+        train = 0.25 + 1.5 * np.exp(-epochs / 4) + 0.02 * rng.normal(size=12)
+        val = 0.45 + 1.3 * np.exp(-epochs / 4) + 0.04 * np.abs(rng.normal(size=12))
+        for split, values in (("train", train), ("val", val)):
+            found["history"] += [
+                {"dataset": dataset, "patches": patches, "encoder": encoder, "seed": seed}
+                | {"epoch": int(epoch), "split": split, "measure": "loss", "value": float(value)}
+                | {"kept": bool(epoch == 1 + val.argmin())}
+                for epoch, value in zip(epochs, values, strict=True)
+            ]
+
+
+def _about(name: str, classes: list[str]) -> dict[str, Any]:
+    sizes = {"train": 120, "val": 30, "test": 50}
+    return {
+        "name": name,
+        "classes": list(classes),
+        "n_images": {
+            split: {c: size - 7 * (i % 3) for i, c in enumerate(classes)}
+            for split, size in sizes.items()
+        },
+        "left_out": [{"image_id": "daisy/broken.jpg", "reason": "the file is truncated"}],
+        "n_enlarged": 2,
+        "masks": True,
+        "settings": {"image_size_px": 96, "resize": "crop"},
+    }
+
+
+def _thumbnails(n_classes: int, rng: np.random.Generator) -> np.ndarray:
+    """Coloured discs on stripes; image i is of class ``i % n_classes``."""
+    y, x = np.mgrid[-1:1:48j, -1:1:48j]
+    images = np.empty((4 * n_classes, 48, 48, 3), np.uint8)
+    for i in range(len(images)):
+        color = np.random.default_rng(i % n_classes).integers(60, 230, 3)
+        stripes = 120 + 50 * np.sin(9 * (x + y * rng.normal()))
+        inside = x**2 + y**2 < 0.2 + 0.3 * rng.random()
+        images[i] = np.where(inside[..., None], color, stripes[..., None])
+    return images

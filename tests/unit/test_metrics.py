@@ -1,0 +1,98 @@
+"""Metrics equal slow and independent computations; intervals treat an image's patches as one."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score, roc_curve
+
+from patchbench import metrics
+
+
+def slow_auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
+    wins = pairs = 0.0
+    for i in np.flatnonzero(labels):
+        for j in np.flatnonzero(~labels):
+            pair = weights[i] * weights[j]
+            pairs += pair
+            wins += pair * (float(scores[i] > scores[j]) + 0.5 * float(scores[i] == scores[j]))
+    return wins / pairs if pairs else float("nan")
+
+
+@given(st.integers(0, 10_000), st.integers(2, 25), st.integers(1, 6))
+def test_weighted_auc_equals_counting_pairs(seed: int, n: int, n_levels: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.random(n) < 0.5
+    scores = rng.integers(0, n_levels, n).astype(float)
+    weights = rng.integers(0, 4, (3, n)).astype(float)
+    slow = [slow_auc(labels, scores, row) for row in weights]
+    np.testing.assert_allclose(metrics.weighted_auc(labels, scores, weights), slow, atol=1e-12)
+
+
+def problem(n: int = 300, n_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, n_classes, n)
+    logits = rng.normal(size=(n, n_classes)) + 1.2 * np.eye(n_classes)[labels]
+    return labels, np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def test_values_agree_with_scikit_learn() -> None:
+    labels, probabilities = problem()
+    found = metrics.evaluate(labels, probabilities, np.arange(len(labels)), seed=0)
+    predicted = probabilities.argmax(axis=1)
+    expected = {
+        "auc_macro": roc_auc_score(labels, probabilities, multi_class="ovr"),
+        "accuracy": (predicted == labels).mean(),
+        "balanced_accuracy": balanced_accuracy_score(labels, predicted),
+        "log_loss": log_loss(labels, probabilities),
+    }
+    for name, value in expected.items():
+        assert found[name].value == pytest.approx(value, abs=1e-6), name
+        assert found[name].low < value < found[name].high
+
+
+def test_chunking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, probabilities = problem(60)
+    image_of = np.repeat(np.arange(20), 3)
+    whole = metrics.evaluate(labels, probabilities, image_of, seed=1)
+    monkeypatch.setattr(metrics, "_CHUNK_ELEMENTS", 100)
+    assert metrics.evaluate(labels, probabilities, image_of, seed=1) == whole
+
+
+def test_copies_of_a_patch_do_not_narrow_the_interval() -> None:
+    labels, probabilities = problem(80)
+    alone = metrics.evaluate(labels, probabilities, np.arange(80), seed=0)
+    repeated = metrics.evaluate(
+        np.repeat(labels, 5), np.repeat(probabilities, 5, axis=0), np.repeat(np.arange(80), 5), 0
+    )
+    for name in alone:
+        assert repeated[name].low == pytest.approx(alone[name].low, abs=1e-5), name
+        assert repeated[name].high == pytest.approx(alone[name].high, abs=1e-5), name
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    # two unit Gaussians one apart: AUC = Phi(1 / sqrt 2) = 0.7602
+    rng, hits = np.random.default_rng(0), 0
+    for repeat in range(100):
+        labels = rng.integers(0, 2, 120)
+        scores = rng.normal(size=120) + labels
+        positive = 1 / (1 + np.exp(-scores))
+        found = metrics.evaluate(labels, np.stack([1 - positive, positive], 1), np.arange(120), repeat)
+        hits += found["auc_macro"].low <= 0.7602 <= found["auc_macro"].high
+    assert 88 <= hits <= 100
+
+
+def test_one_class_alone_gives_no_auc_rather_than_a_number() -> None:
+    probabilities = np.full((10, 2), 0.5)
+    found = metrics.evaluate(np.zeros(10, int), probabilities, np.arange(10), seed=0)
+    assert np.isnan(found["auc_macro"].value)
+    assert np.isnan(found["auc_macro"].low)
+
+
+def test_the_roc_curve_is_the_library_s() -> None:
+    labels, probabilities = problem(200, 2)
+    false_rate, true_rate, _ = roc_curve(labels == 1, probabilities[:, 1])
+    mine = metrics.macro_roc(labels, probabilities)
+    area = np.trapezoid(mine, metrics.FPR_GRID)
+    assert area == pytest.approx(np.trapezoid(true_rate, false_rate), abs=0.01)
+    assert (np.diff(mine) >= 0).all()

@@ -1,0 +1,98 @@
+"""Splits keep groups together, classes in proportion, and refuse what proves nothing."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from patchbench.errors import UserError
+from patchbench.splits import assign, check, join_groups
+
+
+def names(n: int) -> list[str]:
+    return [f"image{i}" for i in range(n)]
+
+
+def test_each_class_gets_its_shares() -> None:
+    labels = np.repeat([0, 1, 2], [100, 40, 20])
+    splits = assign(labels, names(160), 0.15, 0.25, seed=0)
+    for label, (n_val, n_test) in enumerate([(15, 25), (6, 10), (3, 5)]):
+        mine = splits[labels == label].tolist()
+        assert (mine.count("val"), mine.count("test")) == (n_val, n_test)
+
+
+def test_same_seed_same_split_and_another_seed_another() -> None:
+    labels = np.arange(60) % 3
+    first = assign(labels, names(60), 0.2, 0.2, seed=1)
+    np.testing.assert_array_equal(first, assign(labels, names(60), 0.2, 0.2, seed=1))
+    assert (first != assign(labels, names(60), 0.2, 0.2, seed=2)).any()
+
+
+def test_a_new_class_does_not_move_the_images_of_the_others() -> None:
+    few, more = np.repeat([0, 1], 30), np.repeat([0, 1, 2], 30)
+    before = assign(few, names(60), 0.2, 0.2, seed=0)
+    after = assign(more, names(90), 0.2, 0.2, seed=0)
+    np.testing.assert_array_equal(before, after[:60])
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 4), st.integers(0, 12)), min_size=1, max_size=60),
+    st.floats(0, 0.45),
+    st.floats(0, 0.5),
+    st.integers(0, 3),
+)
+def test_groups_stay_whole_and_every_class_trains(
+    images: list[tuple[int, int]], val: float, test: float, seed: int
+) -> None:
+    labels = np.array([label for label, _ in images])
+    groups = [f"g{group}" for _, group in images]
+    splits = assign(labels, groups, val, test, seed)
+    for group in set(groups):
+        assert len({s for s, g in zip(splits, groups, strict=True) if g == group}) == 1
+    for label in set(labels.tolist()):
+        assert "train" in splits[labels == label]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_tiny_class_is_all_train(n: int) -> None:
+    labels = np.repeat([0, 1], [20, n])
+    assert (assign(labels, names(20 + n), 0.15, 0.24, seed=0)[20:] == "train").all()
+
+
+def test_fractions_must_leave_something_to_train_on() -> None:
+    with pytest.raises(UserError, match="smaller than 1"):
+        assign([0, 1], names(2), 0.5, 0.5, seed=0)
+
+
+def test_joined_groups_are_the_connected_ones() -> None:
+    assert join_groups(list("abcde"), ["x", "y", "y", "x", "z"]) == ["a", "b", "b", "a", "e"]
+    assert join_groups(["a", "b", "b", "c"], ["x", "x", "y", "y"]) == ["a"] * 4
+
+
+GOOD = {
+    "labels": [0, 0, 1, 1],
+    "splits": ["train", "test", "train", "test"],
+    "groups": names(4),
+    "classes": ["cat", "dog"],
+}
+
+
+def test_a_good_split_passes() -> None:
+    check(**GOOD)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [0, 0, 0, 0], "classes": ["cat"]}, "found 1 class .cat."),
+        ({"classes": ["cat", "dog", "eel"]}, "class 'eel' has no usable image"),
+        ({"splits": ["train", "test", "test", "test"]}, "class 'dog' is in the test split but not"),
+        ({"splits": ["train", "exam", "train", "test"]}, "split 'exam' is unknown"),
+        ({"splits": ["train"] * 4}, "no image is in the test split"),
+        ({"splits": ["test"] * 4}, "no image is in the train split"),
+        ({"groups": ["a", "a", "b", "c"]}, "group 'a' has images in test and train"),
+    ],
+)
+def test_a_split_that_proves_nothing_is_refused(change: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check(**(GOOD | change))

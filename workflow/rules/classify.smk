@@ -1,0 +1,51 @@
+# From embeddings to votes: a patch classifier learns from train patches, then every patch votes.
+# Reads:  .../{encoder}/embeddings/, the patch index
+# Writes: .../{encoder}/{classifier}/{classifier.npz, patch_logits/}
+
+
+rule fit_classifier:
+    input:
+        index=rules.index.output.index,
+        embeddings=shards_of(rules.encode.output.embeddings),
+    output:
+        classifier=CLASSIFIER + "/classifier.npz",
+        cost=CLASSIFIER + "/classifier.cost.json",
+    log:
+        CLASSIFIER + "/classifier.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        spec=spec("classifiers", "classifier"),
+        max_fit_mib=config.get("max_fit_mib", 1024),
+        about=about,
+        code=code_of("fit_classifier", "classifiers", "classifier"),
+    message:
+        "Fitting {wildcards.classifier} on {wildcards.encoder} embeddings of {wildcards.dataset}"
+    shell:
+        "python -m patchbench fit_classifier --classifier {wildcards.classifier}"
+        " --spec {params.spec:q} --index {input.index:q} --embeddings {input.embeddings:q}"
+        " --max-fit-mib {params.max_fit_mib} --out {output.classifier:q}"
+        " --seed {wildcards.seed}" + log_and_cost()
+
+
+rule classify:
+    input:
+        classifier=rules.fit_classifier.output.classifier,
+        embeddings=rules.encode.output.embeddings,
+    output:
+        patch_logits=CLASSIFIER + "/patch_logits/{shard}.npy",
+        cost=CLASSIFIER + "/patch_logits/{shard}.cost.json",
+    log:
+        CLASSIFIER + "/patch_logits/{shard}.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        spec=spec("classifiers", "classifier"),
+        about=about,
+        code=code_of("classify", "classifiers", "classifier"),
+    message:
+        "Classifying {wildcards.dataset} patches: {wildcards.encoder}, {wildcards.classifier}"
+    shell:
+        "python -m patchbench classify --classifier {wildcards.classifier} --spec {params.spec:q}"
+        " --state {input.classifier:q} --embeddings {input.embeddings:q}"
+        " --out {output.patch_logits:q} --seed {wildcards.seed}" + log_and_cost()

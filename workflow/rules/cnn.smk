@@ -1,0 +1,56 @@
+# What is lost against a CNN that sees the whole image: same split, same budget.
+# Reads:  results/{dataset}/images.npy and its table
+# Writes: results/{dataset}/whole-image/seed{seed}/{cnn}/
+
+
+rule cnn:
+    input:
+        images=rules.prepare.output.images,
+        table=rules.prepare.output.table,
+    output:
+        cnn=CNN + "/cnn.npz",
+        history=CNN + "/history.parquet",
+        cost=CNN + "/cnn.cost.json",
+    log:
+        CNN + "/cnn.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    threads: config.get("train_threads", 2)
+    params:
+        spec=spec("cnns", "cnn"),
+        device=config.get("device", "auto"),
+        about=about,
+        code=code_of("cnn"),
+    message:
+        "Training {wildcards.cnn} on whole images of {wildcards.dataset} (seed {wildcards.seed})"
+    shell:
+        "python -m patchbench cnn --cnn {wildcards.cnn} --spec {params.spec:q}"
+        " --images {input.images:q} --out {output.cnn:q}"
+        " --seed {wildcards.seed} --device {params.device}" + log_and_cost()
+
+
+rule cnn_predict:
+    input:
+        cnn=rules.cnn.output.cnn,
+        images=rules.prepare.output.images,
+        table=rules.prepare.output.table,
+    output:
+        predictions=CNN + "/predictions.parquet",
+        metrics=CNN + "/metrics.parquet",
+        roc=CNN + "/roc.parquet",
+        cost=CNN + "/predictions.cost.json",
+    log:
+        CNN + "/predictions.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        spec=spec("cnns", "cnn"),
+        device=config.get("device", "auto"),
+        about=about,
+        code=code_of("cnn_predict"),
+    message:
+        "Predicting {wildcards.dataset} with {wildcards.cnn} (seed {wildcards.seed})"
+    shell:
+        "python -m patchbench cnn_predict --cnn {wildcards.cnn} --spec {params.spec:q}"
+        " --state {input.cnn:q} --images {input.images:q} --out $(dirname {output.metrics:q})"
+        " --seed {wildcards.seed} --device {params.device}" + log_and_cost()

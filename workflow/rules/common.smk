@@ -1,0 +1,116 @@
+# Checks the config; gives the rules their paths, wildcard patterns, settings and code fingerprints.
+import json
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SRC = f"{workflow.basedir}/src"
+sys.path.insert(0, SRC)
+
+from patchbench import plan
+from patchbench.config import build_dataset, check, typed
+from patchbench.devices import resolve
+from patchbench.errors import UserError
+from patchbench.fingerprint import fingerprint
+from patchbench.plugins import available
+from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
+
+config.update(typed(config))
+
+try:
+    check(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+    if workflow.local_exec and config.get("device") in ("cuda", "mps"):
+        resolve(config["device"])
+    needs_download = {
+        name: build_dataset(name, config["datasets"][name]).needs_download
+        for name in config["benchmark"]["datasets"]
+    }
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# jobs find the package in a plain clone, and the Python that runs Snakemake unless conda brings one
+prefix = f"set -euo pipefail; export PYTHONPATH={shlex.quote(SRC)}; "
+if not workflow.deployment_settings.deployment_method:
+    prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
+shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
+
+
+def one_of(names):
+    return "|".join(map(re.escape, names))
+
+
+wildcard_constraints:
+    dataset=one_of(config["datasets"]),
+    patches=one_of(config["patches"]),
+    encoder=one_of(config["encoders"]),
+    classifier=one_of(config["classifiers"]),
+    cnn=one_of(config["cnns"]),
+    study=re.escape(config["study"]),
+    seed=r"\d+",
+    shard=r"\d{5}-of-\d{5}",
+
+
+def entry(section, key):
+    """The config entry that a wildcard names, as a function of the wildcards."""
+    return lambda w: config[section][w[key]]
+
+
+def spec(section, key):
+    """JSON text of that entry."""
+    return lambda w: json.dumps(config[section][w[key]], sort_keys=True)
+
+
+def dataset_spec(w):
+    """JSON text of a dataset entry, with the limit that holds for all datasets."""
+    common = {"max_bad_images": config.get("max_bad_images", 0.01)}
+    return json.dumps(common | config["datasets"][w.dataset], sort_keys=True)
+
+
+def about(w):
+    """JSON text that says which run a job belongs to; a CNN stands in the encoder's place."""
+    named = dict(w.items())
+    if "cnn" in named:
+        named |= {
+            "patches": "whole-image",
+            "encoder": named.pop("cnn"),
+            "classifier": "own-head",
+        }
+    return json.dumps(named, sort_keys=True)
+
+
+def code_of(stage, section=None, key=None):
+    """Hash of the code a job will run: its stage and the one plug-in it loads."""
+
+    def hash_for(w):
+        modules = [f"patchbench.stages.{stage}"]
+        if section:
+            kind = config[section][w[key]].get("type", w[key])
+            modules.append(f"patchbench.{section}.{kind}")
+        return fingerprint(*modules)
+
+    return hash_for
+
+
+def shards_of(pattern):
+    """All shards of a file pattern, in order."""
+    return lambda w: [
+        pattern.format(**{**dict(w.items()), "shard": shard})
+        for shard in plan.shards(config, w.patches)
+    ]
+
+
+def chosen(section):
+    """The entries of a section that the benchmark chooses."""
+    return {name: config[section][name] for name in config["benchmark"][section]}
+
+
+def log_and_cost():
+    """The end of every command: who the job is, what it may use, where it tells."""
+    return (
+        " --about {params.about:q} --code {params.code:q} --threads {threads}"
+        " --cost {output.cost:q} > {log:q} 2>&1"
+    )

@@ -1,0 +1,45 @@
+# From addresses to arrays: every image decoded once, every image in one split.
+# Reads:  the config's datasets; a folder of the user's, or the network.
+# Writes: resources/{dataset}/, results/{dataset}/{images.npy, images.parquet, masks.npy, dataset.json}
+
+
+rule download:
+    output:
+        complete="resources/{dataset}/complete.json",
+    log:
+        "resources/{dataset}/download.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    retries: 2 if workflow.is_main_process else 0
+    params:
+        spec=spec("datasets", "dataset"),
+    message:
+        "Downloading {wildcards.dataset}"
+    shell:
+        "python -m patchbench download --dataset {wildcards.dataset:q} --spec {params.spec:q}"
+        " --out $(dirname {output.complete:q}) > {log:q} 2>&1"
+
+
+rule prepare:
+    input:
+        source=lambda w: rules.download.output.complete if needs_download[w.dataset] else [],
+    output:
+        images=DATASET + "/images.npy",
+        table=DATASET + "/images.parquet",
+        masks=DATASET + "/masks.npy",
+        report=DATASET + "/dataset.json",
+        cost=DATASET + "/dataset.cost.json",
+    log:
+        DATASET + "/dataset.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        spec=dataset_spec,
+        about=about,
+        code=code_of("prepare", "datasets", "dataset"),
+    message:
+        "Preparing the images of {wildcards.dataset}"
+    shell:
+        "python -m patchbench prepare --dataset {wildcards.dataset:q} --spec {params.spec:q}"
+        " --source resources/{wildcards.dataset:q} --out $(dirname {output.images:q})"
+        + log_and_cost()

@@ -1,0 +1,57 @@
+# From patches to embeddings: an encoder is fitted on the train split, then meets every patch.
+# Reads:  results/{dataset}/{patches}/{index.parquet, pixels/}
+# Writes: results/{dataset}/{patches}/seed{seed}/{encoder}/{encoder.npz, history.parquet, embeddings/}
+
+
+rule fit_encoder:
+    input:
+        images=rules.prepare.output.images,
+        table=rules.prepare.output.table,
+        index=rules.index.output.index,
+        pixels=shards_of(rules.cut.output.pixels),
+    output:
+        encoder=ENCODER + "/encoder.npz",
+        history=ENCODER + "/history.parquet",
+        cost=ENCODER + "/encoder.cost.json",
+    log:
+        ENCODER + "/encoder.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    threads: config.get("train_threads", 2)
+    params:
+        spec=spec("encoders", "encoder"),
+        size=lambda w: config["patches"][w.patches]["patch_size_px"],
+        device=config.get("device", "auto"),
+        about=about,
+        code=code_of("fit_encoder", "encoders", "encoder"),
+    message:
+        "Fitting {wildcards.encoder} on {wildcards.dataset} ({wildcards.patches}, seed {wildcards.seed})"
+    shell:
+        "python -m patchbench fit_encoder --encoder {wildcards.encoder} --spec {params.spec:q}"
+        " --patch-size-px {params.size} --images {input.images:q} --index {input.index:q}"
+        " --pixels {input.pixels:q} --out {output.encoder:q}"
+        " --seed {wildcards.seed} --device {params.device}" + log_and_cost()
+
+
+rule encode:
+    input:
+        encoder=rules.fit_encoder.output.encoder,
+        pixels=rules.cut.output.pixels,
+    output:
+        embeddings=ENCODER + "/embeddings/{shard}.npy",
+        cost=ENCODER + "/embeddings/{shard}.cost.json",
+    log:
+        ENCODER + "/embeddings/{shard}.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        spec=spec("encoders", "encoder"),
+        device=config.get("device", "auto"),
+        about=about,
+        code=code_of("encode", "encoders", "encoder"),
+    message:
+        "Encoding {wildcards.dataset} with {wildcards.encoder} ({wildcards.patches}, {wildcards.shard})"
+    shell:
+        "python -m patchbench encode --encoder {wildcards.encoder} --spec {params.spec:q}"
+        " --state {input.encoder:q} --pixels {input.pixels:q} --out {output.embeddings:q}"
+        " --seed {wildcards.seed} --device {params.device}" + log_and_cost()

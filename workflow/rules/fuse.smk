@@ -1,0 +1,36 @@
+# From votes to a decision: every fusion rule on the patch logits of each image, scored on test.
+# Reads:  .../{classifier}/patch_logits/, the patch index
+# Writes: .../{classifier}/{predictions.parquet, metrics.parquet, roc.parquet, fusions.json}
+
+
+rule fuse:
+    input:
+        index=rules.index.output.index,
+        report=rules.index.output.report,
+        patch_logits=shards_of(rules.classify.output.patch_logits),
+    output:
+        predictions=CLASSIFIER + "/predictions.parquet",
+        metrics=CLASSIFIER + "/metrics.parquet",
+        roc=CLASSIFIER + "/roc.parquet",
+        fusions=CLASSIFIER + "/fusions.json",
+        cost=CLASSIFIER + "/predictions.cost.json",
+    log:
+        CLASSIFIER + "/predictions.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        fusions=json.dumps(chosen("fusions"), sort_keys=True),
+        about=about,
+        code=fingerprint(
+            "patchbench.stages.fuse",
+            *(
+                f"patchbench.fusions.{fusion.get('type', name)}"
+                for name, fusion in chosen("fusions").items()
+            ),
+        ),
+    message:
+        "Fusing {wildcards.dataset} votes: {wildcards.encoder}, {wildcards.classifier}"
+    shell:
+        "python -m patchbench fuse --fusions {params.fusions:q} --index {input.index:q}"
+        " --patch-logits {input.patch_logits:q} --out $(dirname {output.metrics:q})"
+        " --seed {wildcards.seed}" + log_and_cost()
