@@ -10,16 +10,7 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from patchbench import grid, plugins
 from patchbench.errors import UserError
-
-# keys of a dataset entry that the prepare stage reads; all others are the plug-in's
-PREPARE_KEYS = (
-    "resize",
-    "val_fraction",
-    "test_fraction",
-    "max_bad_images",
-    "min_source_px",
-)
-
+from patchbench.records import open_dataset
 
 def typed(value: Any) -> Any:
     """Turn text that reads as a number or a truth value into one, all the way down.
@@ -62,16 +53,20 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
     for name in lists["fusions"]:
         plugins.build("fusions", name, config["fusions"][name])
     for dataset in lists["datasets"]:
-        build_dataset(dataset, config["datasets"][dataset])
+        _check_dataset(config, dataset)
     for name in lists["patches"]:
         _check_patches(config, name)
 
 
-def build_dataset(name: str, spec: Mapping[str, Any]) -> Any:
-    """The dataset plug-in that a config entry describes, without the prepare stage's keys."""
-    own = {key: value for key, value in spec.items() if key not in PREPARE_KEYS}
-    fixed = {"image_size_px": own.pop("image_size_px"), "seed": own.pop("seed", 0)}
-    return plugins.build("datasets", name, own, **fixed)
+def _check_dataset(config: Mapping[str, Any], name: str) -> None:
+    """The entry makes sense, and a folder that it names is there."""
+    dataset, _ = open_dataset(name, config["datasets"][name])
+    root = getattr(dataset, "root", None)
+    if root and not Path(root).expanduser().is_dir():
+        raise UserError(
+            f"config: datasets.{name}.root is {root!r}, but there is no such folder; "
+            "give the folder of the images (relative to where snakemake runs, or absolute)"
+        )
 
 
 def _check_patches(config: Mapping[str, Any], name: str) -> None:

@@ -1,6 +1,5 @@
 """What a piece of work took: time, processor time, memory, on which device."""
 
-import json
 import os
 import resource
 import sys
@@ -18,11 +17,36 @@ _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 @dataclass
 class Work:
-    """What a stage did, for its cost row."""
+    """What a stage did, for its cost row.
+
+    Attributes
+    ----------
+    n_items, item : int, str
+        How many of what.
+    device : str
+        Where it was computed.
+    work_s : float or None
+        Elapsed time of the work alone, without loading, saving and scoring; None where the
+        stage is nothing but work.
+    """
 
     n_items: int
     item: str
     device: str = "cpu"
+    work_s: float | None = None
+
+
+@dataclass
+class Stopwatch:
+    """Adds up the elapsed time of the blocks it is used for: ``with watch: ...``."""
+
+    elapsed_s: float = 0.0
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *exception: object) -> None:
+        self.elapsed_s += time.perf_counter() - self._start
 
 
 @contextmanager
@@ -34,10 +58,12 @@ def measured(path: Path | None, stage: str, about: Mapping[str, Any], threads: i
     if path is None:
         return
     work = done[0] if done else Work(0, "nothing")
+    wall_s = time.perf_counter() - start_wall
     row = {
         "stage": stage,
         "about": dict(about),
-        "wall_s": time.perf_counter() - start_wall,
+        "wall_s": wall_s,
+        "work_s": wall_s if work.work_s is None else work.work_s,
         "cpu_s": _cpu_s() - start_cpu,
         "start_s": start_cpu,
         "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 2**20,
@@ -61,11 +87,3 @@ def _peak_gpu_mib(device: str) -> float | None:
     import torch
 
     return torch.cuda.max_memory_allocated() / 2**20
-
-
-def about_json(text: str) -> dict[str, Any]:
-    """Parse ``--about``: a JSON object that says which run a job belongs to."""
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError(f"--about must be a JSON object, got {text!r}")
-    return value

@@ -1,7 +1,7 @@
 """Say which code a job runs: a short hash of modules and everything of ours they import.
 
-Comments, docstrings and layout do not count; any other edit does. The hash is a
-Snakemake ``params`` value, so a changed hash is a reason to run the job again.
+Comments, docstrings and layout do not count; any other edit does, also of a data file that
+lies beside a module under the same name (``flowers5.csv.gz``). The hash is a Snakemake ``params`` value, so a changed hash is a reason to run the job again.
 ``ast.dump`` differs between minor versions of Python, so after a change of Python
 everything runs again.
 """
@@ -20,6 +20,8 @@ def fingerprint(*modules: str) -> str:
     digest = sha256()
     for name in sorted(_closure(modules)):
         digest.update(f"{name}\n{ast.dump(_code(name))}\n".encode())
+        for data in _data_files(name):
+            digest.update(data.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -50,6 +52,13 @@ def _file(name: str) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
+
+
+def _data_files(name: str) -> list[Path]:
+    """Files beside a module that share its name."""
+    path = ROOT.joinpath(*name.split("."))
+    found = path.parent.glob(f"{path.name}.*") if path.parent.is_dir() else []
+    return sorted(file for file in found if file.suffix not in (".py", ".pyc"))
 
 
 @cache

@@ -21,6 +21,7 @@ COST_COLUMNS = {
     "stage": "stage",
     "jobs": "jobs",
     "wall_s": "elapsed, s",
+    "work_s": "of that, work, s",
     "cpu_s": "processor, s",
     "peak_rss_mib": "peak memory, MiB",
     "peak_gpu_mib": "peak GPU memory, MiB",
@@ -67,6 +68,8 @@ def label(study: Study, method: Mapping[str, Any]) -> str:
         return f"{encoder} (whole image)"
     if is_control(study, "classifiers", classifier):
         return f"{classifier} (control)"
+    if is_control(study, "encoders", encoder):
+        return f"{encoder} (control)"
     parts = [encoder]
     if len(on_trial(study, "classifiers")) > 1:
         parts.append(classifier)
@@ -74,8 +77,7 @@ def label(study: Study, method: Mapping[str, Any]) -> str:
         parts.append(str(method["patches"]))
     if method["detector"] != NONE:
         parts.append(str(method["detector"]))
-    mark = " (control)" if is_control(study, "encoders", encoder) else ""
-    return " · ".join(parts) + mark
+    return " · ".join(parts)
 
 
 # ------------------------------------------------------------------------------------ scores
@@ -120,15 +122,14 @@ def seed_values(study: Study, dataset: str, level: str) -> pd.DataFrame:
     return rows[chosen & (rows["metric"] == "auc_macro") & rows["value"].notna()]
 
 
-def merge_control_classifiers(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep a control classifier once, with the encoder that served it best.
+def merge_controls(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep every control once per fusion, in the combination that served it best.
 
-    A classifier that ignores its input scores the same with every encoder; a row each would
-    only hide the methods on trial.
+    A classifier that ignores its input, for example, scores the same with every encoder; a
+    row each would only hide the methods on trial. ``frame`` is sorted, best first.
     """
-    control = frame["classifier"].map(lambda name: is_control(study, "classifiers", name))
-    first = ~frame.duplicated(["classifier", "fusion"])
-    return frame[~control | first].reset_index(drop=True)
+    repeated = (frame["kind"] == "control") & frame.duplicated(["label", "fusion"])
+    return frame[~repeated].reset_index(drop=True)
 
 
 def with_one_fusion(frame: pd.DataFrame) -> pd.DataFrame:
@@ -162,10 +163,11 @@ def at_most(frame: pd.DataFrame, n_rows: int) -> pd.DataFrame:
 def runtime(study: Study) -> pd.DataFrame:
     """Training time and inference time per image of every method and seed.
 
-    Training is the elapsed time of ``fit_encoder`` and ``fit_classifier`` (of a CNN: ``cnn``).
-    Inference is the elapsed time of ``encode``, ``classify`` and ``fuse`` (of a CNN:
-    ``cnn_predict``), each summed over its shards and divided by the images it worked on.
-    A stage without a cost row leaves the sum NaN, except ``fuse``, which may be missing.
+    Training is the time of ``fit_encoder`` and ``fit_classifier`` (of a CNN: ``cnn``).
+    Inference is the time of ``encode``, ``classify`` and ``fuse`` (of a CNN: ``cnn_predict``),
+    each summed over its shards and divided by the images it worked on; ``fuse`` by the
+    decisions it made, so it counts as one rule of average cost. Times are ``work_s``: the work
+    alone, as it elapsed. A stage without a cost row leaves the sum NaN.
 
     Returns
     -------
@@ -182,15 +184,15 @@ def runtime(study: Study) -> pd.DataFrame:
             inference.append(_total(totals, "cnn_predict", run)[1])
         else:
             fits = [_total(totals, stage, run)[0] for stage in ("fit_encoder", "fit_classifier")]
-            steps = [_total(totals, stage, run)[1] for stage in ("encode", "classify")]
-            fuse = _total(totals, "fuse", run)[1]
+            steps = [_total(totals, stage, run)[1] for stage in _INFERENCE]
             train.append(sum(fits))
-            inference.append(sum(steps) + (0.0 if np.isnan(fuse) else fuse))
+            inference.append(sum(steps))
     return runs.assign(train_s=train, inference_ms_per_image=inference)
 
 
 Totals = dict[tuple[str, ...], tuple[float, float]]
 
+_INFERENCE = ("encode", "classify", "fuse")
 # what tells the cost rows of one stage apart, besides dataset and seed
 _STAGE_KEYS = {
     "fit_encoder": ("patches", "encoder"),
@@ -215,9 +217,9 @@ def _stage_totals(study: Study) -> Totals:
         rows = study.costs[study.costs["stage"] == stage]
         for _, group in rows.groupby(["dataset", *names, "seed"], dropna=False, sort=False):
             first = group.iloc[0].to_dict()
-            wall_s = float(group["wall_s"].sum(skipna=False))
+            work_s = float(group["work_s"].sum(skipna=False))
             n_images = _images_worked_on(study, group)
-            totals[_key(stage, first, first["seed"])] = (wall_s, 1000 * wall_s / n_images)
+            totals[_key(stage, first, first["seed"])] = (work_s, 1000 * work_s / n_images)
     return totals
 
 
@@ -225,7 +227,7 @@ def _images_worked_on(study: Study, rows: pd.DataFrame) -> float:
     """Images behind the items of cost rows; NaN where that cannot be known."""
     first, n_items = rows.iloc[0], float(rows["n_items"].sum())
     extraction = study.extraction.get(f"{first['dataset']}/{first['patches']}", {})
-    if first["item"] == "image":
+    if first["item"] in ("image", "image decision"):
         n_images = n_items
     elif first["item"] == "patch" and extraction.get("n_patches"):
         n_images = n_items * extraction["n_images"] / extraction["n_patches"]
@@ -293,6 +295,7 @@ def costs_by_stage(study: Study) -> pd.DataFrame:
     frame = grouped.agg(
         jobs=("wall_s", "size"),
         wall_s=("wall_s", "sum"),
+        work_s=("work_s", "sum"),
         cpu_s=("cpu_s", "sum"),
         peak_rss_mib=("peak_rss_mib", "max"),
         peak_gpu_mib=("peak_gpu_mib", "max"),
@@ -301,7 +304,7 @@ def costs_by_stage(study: Study) -> pd.DataFrame:
         device=("device", _joined),
         threads=("threads", _joined),
     ).reset_index()
-    rate = frame["n_items"] / frame["wall_s"].where(frame["wall_s"] > 0)
+    rate = frame["n_items"] / frame["work_s"].where(frame["work_s"] > 0)
     frame["items_per_s"] = rate.where(frame["n_items"] > 0)
     return frame[list(COST_COLUMNS)]
 

@@ -131,7 +131,7 @@ def check(
     ------
     UserError
         If there are fewer than two classes, a class has no image, a split name is unknown,
-        train or test is empty, a class is tested but not trained, or a group is on two sides.
+        a split is empty, a class is tested but not trained, or a group is on two sides.
     """
     labels, splits = np.asarray(labels), np.asarray(splits)
     if len(classes) < 2:
@@ -145,7 +145,7 @@ def check(
     unknown = sorted(set(splits.tolist()) - set(SPLITS))
     if unknown:
         raise UserError(f"split {unknown[0]!r} is unknown; use one of {', '.join(SPLITS)}")
-    for split in ("train", "test"):
+    for split in SPLITS:
         if not np.any(splits == split):
             raise UserError(f"no image is in the {split} split; move some there or add images")
     trained = set(labels[splits == "train"].tolist())

@@ -140,18 +140,19 @@ def _add_predictions(
 ) -> None:
     names = ("dataset", "patches", "encoder", "classifier", "seed")
     base: dict[str, Any] = dict(zip(names, run, strict=True)) | {"detector": "none"}
-    fusion = "none" if run[1] == "whole-image" else "mean_probability"
+    fusions = ("none",) if run[1] == "whole-image" else FUSIONS
     rng, n_classes = np.random.default_rng(int(1000 * auc)), len(classes)
     for i in range(60):
         logits = rng.normal(size=n_classes)
         logits[i % n_classes] += 8 * (auc - 0.5)
         probabilities = np.exp(logits) / np.exp(logits).sum()
-        rows.append(
+        rows += [
             base
             | {"fusion": fusion, "image_id": f"image-{i:03d}", "split": "test"}
             | {"label": i % n_classes, "predicted_label": int(probabilities.argmax())}
             | {"probabilities": probabilities.tolist()}
-        )
+            for fusion in fusions
+        ]
 
 
 def _add_costs(
@@ -173,10 +174,10 @@ def _add_costs(
             rows["encode", patches, encoder, "none", shard] = (0.6 * slow, 29400, "patch")
             rows["classify", patches, encoder, classifier, shard] = (0.21, 29400, "patch")
         rows["fit_classifier", patches, encoder, classifier, -1] = (4.0, 35000, "patch")
-        rows["fuse", patches, encoder, classifier, -1] = (0.4, 480, "image")
+        rows["fuse", patches, encoder, classifier, -1] = (0.4, 2400, "image decision")
     for (stage, patches, encoder, classifier, shard), (wall_s, n_items, item) in rows.items():
         place = {"dataset": dataset, "patches": patches, "encoder": encoder, "seed": seed}
-        time = {"wall_s": wall_s, "cpu_s": 1.7 * wall_s, "start_s": 1.5}
+        time = {"wall_s": wall_s + 2.0, "work_s": wall_s, "cpu_s": 1.7 * wall_s, "start_s": 1.5}
         memory = {"peak_rss_mib": 300.0 + 10 * wall_s, "peak_gpu_mib": None}
         work = {"n_items": n_items, "item": item, "device": "cpu", "threads": 2}
         about = {"stage": stage, "classifier": classifier, "shard": shard}

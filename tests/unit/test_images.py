@@ -110,7 +110,9 @@ def test_an_empty_mask_is_all_false() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 32), st.sampled_from(RESIZE_MODES))
-def test_resize_always_gives_a_square_of_the_same_dtype(h: int, w: int, size: int, how: str) -> None:
+def test_resize_always_gives_a_square_of_the_same_dtype(
+    h: int, w: int, size: int, how: str
+) -> None:
     assert resize(gradient(h, w), size, how).shape == (size, size, 3)
     mask = resize(np.ones((h, w), bool), size, how)
     assert mask.shape == (size, size)

@@ -12,11 +12,12 @@ SRC = f"{workflow.basedir}/src"
 sys.path.insert(0, SRC)
 
 from patchbench import plan
-from patchbench.config import build_dataset, check, typed
+from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
 from patchbench.fingerprint import fingerprint
 from patchbench.plugins import available
+from patchbench.records import open_dataset
 from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
 
 config.update(typed(config))
@@ -26,7 +27,7 @@ try:
     if workflow.local_exec and config.get("device") in ("cuda", "mps"):
         resolve(config["device"])
     needs_download = {
-        name: build_dataset(name, config["datasets"][name]).needs_download
+        name: open_dataset(name, config["datasets"][name])[0].needs_download
         for name in config["benchmark"]["datasets"]
     }
 except UserError as error:

@@ -13,6 +13,7 @@ chance: in cross-entropy, which is convex in those scores, the constant answer i
 """
 
 from itertools import permutations
+from math import ceil
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def layouts() -> np.ndarray:
 def geometry(size_px: int) -> tuple[int, int, int]:
     """Side of a part's box, step between boxes, and room for a random offset, in pixels."""
     gap = max(MIN_GAP_PX, round(0.354 * size_px))
-    box = round(0.43 * (size_px - gap))
+    box = ceil(0.4 * (size_px - gap))
     step = box + gap
     return box, step, size_px - box - step
 

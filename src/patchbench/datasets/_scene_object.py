@@ -38,9 +38,7 @@ def draw(
 
 def _ground(size_px: int, rng: Rng) -> np.ndarray:
     middle, contrast = rng.uniform(0.38, 0.62), rng.uniform(0.08, 0.2) * rng.choice((-1, 1))
-    low, high = (
-        light.colour(rng, middle + side * contrast, (0.05, 0.4)) for side in (-1.0, 1.0)
-    )
+    low, high = (light.colour(rng, middle + s * contrast, (0.05, 0.3)) for s in (-1.0, 1.0))
     return light.two_tone(0.7 * textures.background(size_px, rng), low, high)
 
 

@@ -94,7 +94,7 @@ class Dataset:
     def records(self, folder: Path) -> list[Record]:
         """One record per picture of the chosen split, those to drop included."""
         if self.root is not None:
-            folder = Path(self.root)
+            folder = Path(self.root).expanduser()
             if not folder.is_dir():
                 raise UserError(
                     f"folder {folder} does not exist; set root to a copy of the flowers"

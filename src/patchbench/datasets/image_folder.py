@@ -73,7 +73,7 @@ class Dataset:
 
     def records(self, folder: Path) -> list[Record]:
         """One record per image of ``root``; ``folder`` is not used."""
-        root = Path(self.root)
+        root = Path(self.root).expanduser()
         if not root.is_dir():
             raise UserError(
                 f"folder {self.root} does not exist; set root to the folder of the images"

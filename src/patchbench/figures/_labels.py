@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from patchbench.figures.style import SMALL_PT, text_width_in
+from patchbench.figures._style import SMALL_PT, text_width_in
 
 
 def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray) -> None:
@@ -26,7 +26,7 @@ def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray)
     """
     pixels = np.asarray(ax.transData.transform(points)).reshape(-1, 2)
     scale = float(ax.get_figure(root=True).dpi) / 72  # type: ignore[union-attr]
-    sizes = [(72 * text_width_in(name) * scale + 2, (SMALL_PT + 1.5) * scale) for name in names]
+    sizes = [(72 * text_width_in(name) * scale + 4, (SMALL_PT + 1.5) * scale) for name in names]
     frame = np.array(ax.get_window_extent().extents)
     boxes: dict[int, np.ndarray] = {}
     todo = [i for i in np.lexsort((pixels[:, 0], -pixels[:, 1])) if names[i]]

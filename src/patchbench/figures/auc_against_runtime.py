@@ -4,19 +4,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from patchbench import results_table as results
-from patchbench.figures import style
+from patchbench.figures import _style as style
 from patchbench.figures._labels import spread
 from patchbench.study import Study
 
 CAPTION = (
-    "Area under the ROC curve of image decisions against elapsed time. Training: fitting the "
-    "encoder and the patch classifier; for a whole-image network, its training. Inference: "
-    "encoding, classifying and fusing all patches of an image (all fusion rules together), from "
-    "patches already cut and in memory or on disk; for a whole-image network, its forward pass. "
-    "Jobs split into shards are added up; starting Python and loading libraries is not counted."
+    "Area under the receiver operating characteristic (ROC) curve of image decisions against "
+    "elapsed time. Training: fitting the encoder and the patch classifier; for a whole-image "
+    "network, its training. Inference: encoding and classifying all patches of an image, already "
+    "cut, and fusing their votes by one rule of average cost; for a whole-image network, its "
+    "forward pass. Shards are added up; loading, saving and scoring are not counted."
 )
 _TIMES = {
     "train_s": "Training time, s",
@@ -28,7 +28,7 @@ _MAX_LABELS, _TOP_IN, _WIDTH_IN, _LEFT_IN = 16, 0.3, 2.95, (0.5, 3.9)
 def data(study: Study, dataset: str) -> pd.DataFrame:
     """One row per method: AUC, interval and both times, seeds averaged."""
     frame = results.with_one_fusion(results.scores(study, dataset, "image"))
-    frame = results.merge_control_classifiers(study, frame)
+    frame = results.merge_controls(frame)
     times = results.mean_runtime(study, dataset)
     return frame.merge(times, on=["patches", "encoder", "classifier"], how="left")
 
@@ -81,14 +81,18 @@ def _auc_limits(frame: pd.DataFrame) -> tuple[float, float]:
 
 def _frame(ax: Axes, times: np.ndarray, limits: tuple[float, float]) -> None:
     ax.set_xscale("log")
-    span = max(1.0, float(np.log10(times.max() / times.min())))
-    ax.set_xlim(times.min() / 10 ** (0.14 * span), times.max() * 10 ** (0.24 * span))
+    first, last = (float(np.log10(end)) for end in (times.min(), times.max()))
+    lacking = max(0.0, 0.7 - (last - first))
+    room = 0.18 * (last - first + lacking)
+    ax.set_xlim(10 ** (first - lacking / 2 - room), 10 ** (last + lacking / 2 + room))
+    steps = (1, 2, 5) if last - first < 2 else (1,)
+    ax.xaxis.set_major_locator(LogLocator(subs=steps))
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(*limits)
     ax.set_yticks([tick for tick in np.arange(0.1, 1.01, 0.1) if limits[0] < tick])
     ax.axhline(0.5, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1.5)
-    ax.text(0.995, 0.497, "chance", transform=ax.get_yaxis_transform(), ha="right", va="top",
+    ax.text(0.01, 0.497, "chance", transform=ax.get_yaxis_transform(), ha="left", va="top",
             fontsize=style.SMALL_PT, color=style.MUTED)
 
 
@@ -105,9 +109,10 @@ def _points(ax: Axes, study: Study, frame: pd.DataFrame, column: str) -> None:
         ends = ax.transData.transform([(row[column], low), (row[column], high)])
         middle = ax.transData.transform((row[column], row["value"]))
         keep_off.append([ends[0, 0] - 1, ends[0, 1], ends[1, 0] + 1, ends[1, 1]])
-        keep_off.append([*(middle - 5), *(middle + 5)])
-    chance = ax.transAxes.transform([(0.86, 0)])[0, 0], ax.transData.transform([(1, 0.5)])[0, 1]
-    keep_off.append([chance[0], chance[1] - 14, chance[0] + 50, chance[1] + 1])
+        keep_off.append([*(middle - 6), *(middle + 6)])
+    y = ax.transData.transform((1.0, 0.5))[1]
+    left, right = ax.transAxes.transform([(0, 0), (1, 0)])[:, 0]
+    keep_off += [[left, y - 1, right, y + 1], [left, y - 14, left + 0.2 * (right - left), y]]
     labelled = set(results.at_most(frame, _MAX_LABELS)["label"])
     names = [style.shorten(n, 30) if n in labelled else "" for n in frame["label"]]
     spread(ax, frame[[column, "value"]].to_numpy(float), names, np.array(keep_off))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from patchbench.figures import style
+from patchbench.figures import _style as style
 from patchbench.study import Study
 from patchbench.tables import SPLITS
 
@@ -65,13 +65,16 @@ def draw(study: Study, dataset: str) -> Figure:
         return fig
     counts = long.pivot(index="class_name", columns="split", values="n_images").reindex(shown)
     width = (style.WIDTH_IN - 0.2 - _BLOCK_GAP_IN * (n_blocks - 1)) / n_blocks
+    images = study.thumbnails.get(dataset, np.zeros((0, 1, 1, 3), np.uint8))
+    n_pictures = len(images) // len(classes)
+    widest = max(style.text_width_in(name, 7) for name in shown)
+    name_in = min(widest + 0.2, 1.25 if n_blocks == 1 else 0.98)
     for i, name in enumerate(shown):
         left = 0.1 + (i // n_lines) * (width + _BLOCK_GAP_IN)
-        sizes = (5, 1.25, 0.42) if n_blocks == 1 else (2, 0.98, 0.35)
-        block = _Block(left, width, line_in, *sizes)
+        sizes = (5, 0.42) if n_blocks == 1 else (2, 0.35)
+        block = _Block(left, width, line_in, min(sizes[0], n_pictures), name_in, sizes[1])
         if i % n_lines == 0:
             _header(fig, block)
-        images = study.thumbnails.get(dataset, np.zeros((0, 1, 1, 3), np.uint8))
         pictures = images[i :: len(classes)][: block.n_pictures]
         top = _TOP_IN + (i % n_lines) * line_in
         _line(fig, block, top, name, pictures)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from patchbench import results_table as results
-from patchbench.figures import style
+from patchbench.figures import _style as style
 from patchbench.study import WHOLE_IMAGE, Study
 
 CAPTION = (
@@ -22,7 +22,7 @@ _MAX_METHODS, _TOP_IN, _LINE_IN, _GAP_IN, _LEFT_IN = 12, 0.5, 0.13, 0.13, 1.4
 def data(study: Study, dataset: str) -> pd.DataFrame:
     """One row per method and fusion: AUC and interval, seeds averaged."""
     frame = results.scores(study, dataset, "image")
-    frame = results.merge_control_classifiers(study, frame)
+    frame = results.merge_controls(frame)
     best = frame.drop_duplicates("label").reset_index(drop=True)
     kept = set(results.at_most(best, _MAX_METHODS)["label"])
     return frame[frame["label"].isin(kept)].reset_index(drop=True)
@@ -33,7 +33,7 @@ def draw(study: Study, dataset: str) -> Figure:
     frame = data(study, dataset)
     blocks = _blocks(frame)
     n_lines = sum(len(rows) for _, rows in blocks)
-    height = max(0.8, n_lines * _LINE_IN + _GAP_IN * (len(blocks) + 1))
+    height = max(0.35, n_lines * _LINE_IN + _GAP_IN * (len(blocks) + 1))
     footer = _facts(study, dataset)
     fig = style.figure(_TOP_IN + height + 0.48 + style.footer_in(footer))
     style.title(fig, f"{dataset}: image AUC by fusion rule")
@@ -100,7 +100,8 @@ def _block(
     at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
     text = "\n".join(style.shorten(part, 22) for part in wrap(name, 22)[:2])
     ax.annotate(text, (0, middle), (-6, 0), ha="right", **at)
-    ax.axhline(top - _GAP_IN / 2, color=style.GRID, linewidth=0.6)
+    if top > _GAP_IN:
+        ax.axhline(top - _GAP_IN / 2, color=style.GRID, linewidth=0.6)
     for i, row in enumerate(rows.to_dict("records")):
         method = {str(k): v for k, v in row.items()}
         look, y = style.mark(study, method), top + _LINE_IN * (i + 0.5)

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from patchbench.figures import style
+from patchbench.figures import _style as style
 from patchbench.study import NONE, OWN_HEAD, WHOLE_IMAGE, Study
 
 CAPTION = (

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from patchbench import results_table as results
-from patchbench.figures import style
+from patchbench.figures import _style as style
 from patchbench.study import Study
 
 CAPTION = (
@@ -15,7 +15,7 @@ CAPTION = (
     "Numbers are the area under the curve with its 95 % interval; the diagonal is chance."
 )
 _LEVELS = ("patch", "image")
-_MAX_CURVES, _SIDE_IN, _TOP_IN, _LEFT_IN = 16, 2.85, 0.5, (0.5, 4.05)
+_MAX_CURVES, _SIDE_IN, _TOP_IN, _LEFT_IN = 16, 2.8, 0.5, (0.56, 4.06)
 _COLUMNS = [*results.METHOD, "fusion"]
 
 
@@ -33,7 +33,7 @@ def _methods(study: Study, dataset: str, level: str) -> pd.DataFrame:
     frame = results.scores(study, dataset, level)
     if level == "image":
         frame = results.with_one_fusion(frame)
-    return results.at_most(results.merge_control_classifiers(study, frame), _MAX_CURVES)
+    return results.at_most(results.merge_controls(frame), _MAX_CURVES)
 
 
 def draw(study: Study, dataset: str) -> Figure:
@@ -56,7 +56,7 @@ def draw(study: Study, dataset: str) -> Figure:
             continue
         _frame(ax)
         _curves(ax, study, frames[level], curves[curves["level"] == level])
-        style.key(fig, study, frames[level], left - 0.4, key_top, _SIDE_IN + 0.4)
+        style.key(fig, study, frames[level], left - 0.42, key_top, _SIDE_IN + 0.44)
     return fig
 
 

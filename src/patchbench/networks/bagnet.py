@@ -7,6 +7,7 @@ padded, a patch gives the same features alone as inside its image.
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ EXPANSION = 4
 
 class Bottleneck(nn.Module):
     """1x1, then 1x1 or 3x3, then 1x1, around a shortcut cropped at the right and the bottom."""
+
+    norm_after: ClassVar[dict[str, str]] = {"conv1": "bn1", "conv2": "bn2", "conv3": "bn3"}
 
     def __init__(self, n_in: int, width: int, kernel_size: int = 1, stride: int = 1) -> None:
         super().__init__()
@@ -74,6 +77,8 @@ class BagNet(nn.Module):
         If no BagNet has this receptive field, or width or layers are not positive.
     """
 
+    norm_after: ClassVar[dict[str, str]] = {"conv2": "bn1"}
+
     def __init__(
         self,
         receptive_field_px: int = 33,
@@ -87,7 +92,7 @@ class BagNet(nn.Module):
         self.dim = width * 8 * EXPANSION
         self.conv1 = nn.Conv2d(3, width, 1, bias=False)
         self.conv2 = nn.Conv2d(width, width, 3, bias=False)
-        self.bn1 = nn.BatchNorm2d(width, momentum=0.001)
+        self.bn1: nn.Module = nn.BatchNorm2d(width, momentum=0.001)
         n_in = width
         for stage, has_3x3 in enumerate(HAS_3X3[receptive_field_px]):
             blocks = []
@@ -107,7 +112,7 @@ class BagNet(nn.Module):
         # convolution of the colours: the same function at a fraction of the work.
         stem = torch.einsum("ochw,ci->oihw", self.conv2.weight, self.conv1.weight[:, :, 0, 0])
         stem = stem.contiguous(memory_format=torch.channels_last)
-        out = functional.relu(self.bn1(functional.conv2d(images, stem)), inplace=True)
+        out = functional.relu(self.bn1(functional.conv2d(images, stem, self.conv2.bias)), inplace=True)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             out = stage(out)
         return out

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from patchbench import plugins
-from patchbench.cost import Work
+from patchbench.cost import Stopwatch, Work
 from patchbench.io import provenance, read_array, read_state, write_array
 
 
@@ -22,6 +22,8 @@ def run(args: argparse.Namespace) -> Work:
     """Restore the classifier, classify, write."""
     classifier = plugins.build("classifiers", args.classifier, args.spec, seed=args.seed)
     classifier.restore(read_state(args.state))
-    logits = classifier.logits(read_array(args.embeddings))
+    embeddings, watch = read_array(args.embeddings), Stopwatch()
+    with watch:
+        logits = classifier.logits(embeddings)
     write_array(args.out, logits, provenance("classify", args.code, args.spec))
-    return Work(len(logits), "patch")
+    return Work(len(logits), "patch", work_s=watch.elapsed_s)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from patchbench.cost import Work
+from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
 from patchbench.io import provenance, read_array, read_table, write_state, write_table
 
@@ -30,10 +30,11 @@ def run(args: argparse.Namespace) -> Work:
     cnn = WholeImageCnn(
         **settings, seed=args.seed, device=resolve(args.device), threads=args.threads
     )
-    history = cnn.fit(
-        read_array(args.images), train, labels[train], val, labels[val], int(labels.max()) + 1
-    )
+    images, n_classes, watch = read_array(args.images), int(labels.max()) + 1, Stopwatch()
+    with watch:
+        history = cnn.fit(images, train, labels[train], val, labels[val], n_classes)
     origin = provenance("cnn", args.code, args.spec)
     write_table(args.out.with_name("history.parquet"), history, "history", origin)
     write_state(args.out, cnn.state(), origin)
-    return Work(int(history["epoch"].max()) * len(train), "image epoch", cnn.device)
+    n_epochs = int(history["epoch"].max())
+    return Work(n_epochs * len(train), "image epoch", cnn.device, watch.elapsed_s)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from patchbench.bags import softmax
-from patchbench.cost import Work
+from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
 from patchbench.evaluation import metric_rows, prediction_rows, roc_rows
 from patchbench.io import provenance, read_array, read_state, read_table, write_table
@@ -35,10 +35,12 @@ def run(args: argparse.Namespace) -> Work:
     cnn.restore(read_state(args.state))
     images = read_array(args.images)
     table = read_table(args.images.with_suffix(".parquet"), "images")
-    decided = {}
+    decided, watch = {}, Stopwatch()
     for split in ("val", "test"):
         rows = np.flatnonzero(table["split"] == split)
-        decided[split] = (table.iloc[rows], softmax(cnn.predict_logits(images, rows)))
+        with watch:
+            logits = cnn.predict_logits(images, rows)
+        decided[split] = (table.iloc[rows], softmax(logits))
     predictions = [prediction_rows(rows, NONE, each) for rows, each in decided.values()]
     test, probabilities = decided["test"]
     labels = test["label"].to_numpy()
@@ -51,4 +53,4 @@ def run(args: argparse.Namespace) -> Work:
     origin = provenance("cnn_predict", args.code, args.spec)
     for name, frame in tables.items():
         write_table(args.out / f"{name}.parquet", frame, name, origin)
-    return Work(len(predictions[0]) + len(predictions[1]), "image", cnn.device)
+    return Work(len(predictions[0]) + len(predictions[1]), "image", cnn.device, watch.elapsed_s)

@@ -18,13 +18,15 @@ COMPLETE = "complete.json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the stage takes."""
     parser.add_argument("--dataset", required=True, help="entry of the config's datasets")
-    parser.add_argument("--spec", required=True, help="settings of the entry, as JSON")
+    parser.add_argument(
+        "--spec", type=json.loads, required=True, help="JSON: settings of the entry"
+    )
     parser.add_argument("--out", required=True, type=Path, help="folder for the files")
 
 
 def run(args: argparse.Namespace) -> Work:
     """Download what the entry describes."""
-    return Work(download(args.dataset, json.loads(args.spec), args.out, args.code), "file")
+    return Work(download(args.dataset, args.spec, args.out, args.code), "file")
 
 
 def download(entry: str, spec: Mapping[str, Any], out: Path, code: str = "") -> int:
@@ -38,7 +40,7 @@ def download(entry: str, spec: Mapping[str, Any], out: Path, code: str = "") -> 
     sizes = [
         path.stat().st_size
         for path in out.rglob("*")
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not path.name.startswith(".") and path.suffix != ".log"
     ]
     report = {"dataset": entry, "n_files": len(sizes), "n_bytes": sum(sizes)}
     io.write_json(complete, report, io.provenance("download", code, spec))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from patchbench import plugins
-from patchbench.cost import Work
+from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
 from patchbench.io import ArrayWriter, provenance, read_array, read_state
 from patchbench.progress import progress
@@ -39,9 +39,11 @@ def run(args: argparse.Namespace) -> Work:
     )
     encoder.restore(read_state(args.state))
     origin = provenance("encode", args.code, args.spec)
+    watch = Stopwatch()
     with ArrayWriter(args.out, (len(pixels), encoder.dim), np.float32, origin) as embeddings:
         chunks = range(0, len(pixels), CHUNK_PATCHES)
         for start in progress(chunks, f"encoding {args.out.stem}", "chunk"):
             rows = slice(start, start + CHUNK_PATCHES)
-            embeddings[rows] = encoder.encode(pixels[rows])
-    return Work(len(pixels), "patch", encoder.device)
+            with watch:
+                embeddings[rows] = encoder.encode(pixels[rows])
+    return Work(len(pixels), "patch", encoder.device, watch.elapsed_s)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from patchbench import plugins
-from patchbench.cost import Work
+from patchbench.cost import Stopwatch, Work
 from patchbench.io import provenance, read_array, read_table, write_state
 
 
@@ -32,15 +32,14 @@ def run(args: argparse.Namespace) -> Work:
     train, val = (
         sample(index[index["split"] == split], limit, args.seed) for split in ("train", "val")
     )
-    classifier.fit(
-        gather(shards, train),
-        train["label"].to_numpy(),
-        gather(shards, val),
-        val["label"].to_numpy(),
-        int(index["label"].max()) + 1,
-    )
+    train_rows, val_rows = gather(shards, train), gather(shards, val)
+    train_labels, val_labels = train["label"].to_numpy(), val["label"].to_numpy()
+    n_classes = int(index["label"].max()) + 1
+    watch = Stopwatch()
+    with watch:
+        classifier.fit(train_rows, train_labels, val_rows, val_labels, n_classes)
     write_state(args.out, classifier.state(), provenance("fit_classifier", args.code, args.spec))
-    return Work(len(train), "patch")
+    return Work(len(train), "patch", work_s=watch.elapsed_s)
 
 
 def sample(index: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:

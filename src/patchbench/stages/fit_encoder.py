@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from patchbench import plugins
-from patchbench.cost import Work
+from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
 from patchbench.io import provenance, write_state, write_table
 from patchbench.patchset import training_data
@@ -34,9 +34,11 @@ def run(args: argparse.Namespace) -> Work:
         threads=args.threads,
     )
     data = training_data(args.images, args.index, args.pixels, supervised=encoder.supervised)
-    history = encoder.fit(data)
+    watch = Stopwatch()
+    with watch:
+        history = encoder.fit(data)
     origin = provenance("fit_encoder", args.code, args.spec)
     write_table(args.out.with_name("history.parquet"), history, "history", origin)
     write_state(args.out, encoder.state(), origin)
     n_epochs = int(history["epoch"].max()) if len(history) else 1
-    return Work(n_epochs * len(data.train_rows), "image epoch", encoder.device)
+    return Work(n_epochs * len(data.train_rows), "image epoch", encoder.device, watch.elapsed_s)

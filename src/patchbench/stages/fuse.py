@@ -12,7 +12,7 @@ import pandas as pd
 
 from patchbench import grid, plugins
 from patchbench.bags import Bags, softmax
-from patchbench.cost import Work
+from patchbench.cost import Stopwatch, Work
 from patchbench.evaluation import metric_rows, prediction_rows, roc_rows
 from patchbench.io import provenance, read_array, read_json, read_table, write_json, write_table
 from patchbench.study import NONE
@@ -40,16 +40,19 @@ def run(args: argparse.Namespace) -> Work:
     votes, vote_labels = softmax(test.bags.patch_logits), test.labels[image_of]
     metrics = [metric_rows(args.about, "patch", NONE, vote_labels, votes, image_of)]
     roc = [roc_rows("patch", NONE, vote_labels, votes)]
-    predictions = []
+    predictions, watch = [], Stopwatch()
     for name, rule in rules.items():
         for part in (val, test):
-            predictions.append(prediction_rows(part.images, name, rule.fuse(part.bags)))
+            with watch:
+                probabilities = rule.fuse(part.bags)
+            predictions.append(prediction_rows(part.images, name, probabilities))
         decided = np.stack(predictions[-1]["probabilities"])
         each = np.arange(len(decided))
         metrics.append(metric_rows(args.about, "image", name, test.labels, decided, each))
         roc.append(roc_rows("image", name, test.labels, decided))
     _write(args, rules, {"predictions": predictions, "roc": roc, "metrics": metrics})
-    return Work(len(rules) * (len(val.labels) + len(test.labels)), "image decision")
+    n_decisions = len(rules) * (len(val.labels) + len(test.labels))
+    return Work(n_decisions, "image decision", work_s=watch.elapsed_s)
 
 
 def _write(

@@ -35,15 +35,16 @@ _NAMED = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the stage takes."""
     parser.add_argument("--dataset", required=True, help="entry of the config's datasets")
-    parser.add_argument("--spec", required=True, help="settings of the entry, as JSON")
+    parser.add_argument(
+        "--spec", type=json.loads, required=True, help="JSON: settings of the entry"
+    )
     parser.add_argument("--source", required=True, type=Path, help="folder of the download")
     parser.add_argument("--out", required=True, type=Path, help="folder for the results")
 
 
 def run(args: argparse.Namespace) -> Work:
     """Prepare what the entry describes."""
-    spec = json.loads(args.spec)
-    report = prepare(args.dataset, spec, args.source, args.out, args.code, args.threads)
+    report = prepare(args.dataset, args.spec, args.source, args.out, args.code, args.threads)
     return Work(sum(sum(n.values()) for n in report["n_images"].values()), "image")
 
 
@@ -132,7 +133,8 @@ def _decode(
     for record, square in _squares(records, settings, threads):
         if isinstance(square, str):
             kept.left_out.append({"image_id": record.image_id, "reason": square})
-            _stop_if_too_many(kept.left_out, len(records), settings, entry)
+            if len(kept.left_out) >= _NAMED:
+                _stop_if_too_many(kept.left_out, len(records), settings, entry)
             continue
         kept.records.append(record)
         kept.shapes_px.append(square.shape_px)
@@ -141,6 +143,7 @@ def _decode(
         if square.mask is not None:
             kept.n_masks += 1
             raw_masks.write(square.mask.astype(np.uint8).tobytes())
+    _stop_if_too_many(kept.left_out, len(records), settings, entry)
     if kept.n_masks not in (0, len(kept.records)):
         raise UserError(
             f"dataset {entry!r} has a mask for {kept.n_masks} of {len(kept.records)} images; "
@@ -178,13 +181,13 @@ def _squares(
 def _stop_if_too_many(
     left_out: list[dict[str, str]], n_records: int, settings: Preparation, entry: str
 ) -> None:
-    # named only once there are three, or all that the limit is about
     if len(left_out) <= settings.max_bad_images * n_records:
         return
     named = "; ".join(f"{bad['image_id']}: {bad['reason']}" for bad in left_out[:_NAMED])
     raise UserError(
-        f"dataset {entry!r}: {len(left_out)} of {n_records} images cannot be used ({named}), more "
-        f"than max_bad_images {settings.max_bad_images} allows; remove them or raise max_bad_images"
+        f"dataset {entry!r}: at least {len(left_out)} of {n_records} images cannot be used "
+        f"({named}), more than max_bad_images {settings.max_bad_images} allows; "
+        "remove them or raise it"
     )
 
 

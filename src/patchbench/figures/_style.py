@@ -1,6 +1,6 @@
 """One look for all figures: size, colours, marks, notes below.
 
-Not a figure itself (it has no ``draw``). Colours: Okabe and Ito, "Color universal design"
+Colours: Okabe and Ito, "Color universal design"
 (2008), extended by Tol's muted scheme (SRON/EPS/TN/09-002), so that readers with any common
 colour vision can tell them apart; marks differ too, so that grey prints work.
 """
@@ -41,7 +41,7 @@ MARKERS = "osD^vPX<>h"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 TEXT_PT, SMALL_PT = 7.5, 6.5
 KEY_LINE_IN = 0.135
-_FOOTER_CHARS, _LINE_IN = 128, 0.115
+_FOOTER_CHARS, _LINE_IN = 142, 0.115
 
 RC = {
     "font.family": "DejaVu Sans",
@@ -96,7 +96,7 @@ class Mark:
         face = "white" if self.hollow else self.color
         return {
             "marker": self.marker,
-            "markersize": size,
+            "markersize": size * (1.5 if self.marker == "*" else 1.0),
             "markerfacecolor": face,
             "markeredgecolor": self.color,
             "markeredgewidth": 0.9,
@@ -205,7 +205,7 @@ def shorten(text: str, n_chars: int) -> str:
 
 def text_width_in(text: str, size_pt: float = SMALL_PT) -> float:
     """Width of ``text`` as drawn, in inches."""
-    return float(TextPath((0, 0), text, size=size_pt).get_extents().width) / 72 if text else 0.0
+    return float(TextPath((0, 0), text, size=size_pt).get_extents().width) / 68 if text else 0.0
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -1,0 +1,153 @@
+"""The one loop that trains every network here.
+
+AdamW with decoupled weight decay on the weights alone (Loshchilov & Hutter, ICLR 2019,
+arXiv:1711.05101) and one cycle of the learning rate (Smith & Topin, 2019, arXiv:1708.07120);
+the weights of the epoch with the lowest val loss are kept.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from patchbench import tables
+from patchbench.errors import UserError
+from patchbench.progress import progress
+
+BatchLoss = Callable[[np.ndarray, np.random.Generator], Tensor]
+Validation = Callable[[], dict[str, float]]
+
+_WARM_UP_SHARE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How long and how fast to train.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the items.
+    batch_size : int
+        Items per step; the last batches are made a little smaller so that none is tiny.
+    lr : float
+        Highest learning rate of the cycle.
+    weight_decay : float
+        Decoupled decay of weights; biases and normalisation are left alone.
+    betas : pair of floats
+        Decay rates of Adam's running means.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.lr <= 0:
+            raise ValueError(f"lr is {self.lr}; give a number above 0")
+        if self.weight_decay < 0:
+            raise ValueError(f"weight_decay is {self.weight_decay}; give 0 or more")
+
+
+def train(
+    network: nn.Module,
+    batch_loss: BatchLoss,
+    n_items: int,
+    validation: Validation,
+    plan: Plan,
+    seed: int,
+    what: str,
+) -> pd.DataFrame:
+    """Train ``network`` in place and leave it, in eval mode, with its best weights.
+
+    Parameters
+    ----------
+    network : Module
+        What to train, already on its device.
+    batch_loss : callable
+        ``batch_loss(rows, rng)``: mean loss of the chosen items, ``rows`` being int (n,).
+    n_items : int
+        Items per epoch.
+    validation : callable
+        Measures on val, among them ``loss``; empty where there is nothing to validate on,
+        and then the last epoch is kept. Called in eval mode, without gradients.
+    plan : Plan
+        How long and how fast.
+    seed : int
+        Order of the items and everything ``batch_loss`` draws.
+    what : str
+        Name for progress and messages.
+
+    Returns
+    -------
+    history : DataFrame
+        Table "history".
+
+    Raises
+    ------
+    UserError
+        If the loss stops being a number.
+    """
+    rng = np.random.default_rng(seed)
+    n_batches = max(1, n_items // plan.batch_size)
+    optimizer = _optimizer(network, plan)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, plan.lr, total_steps=plan.epochs * n_batches, pct_start=_WARM_UP_SHARE
+    )
+    measured: list[tuple[int, str, str, float]] = []
+    best_loss, best_epoch, best_weights = np.inf, plan.epochs, None
+    for epoch in progress(range(1, plan.epochs + 1), f"training {what}", "epoch"):
+        network.train()
+        total = 0.0
+        for rows in np.array_split(rng.permutation(n_items), n_batches):
+            loss = batch_loss(rows, rng)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(rows)
+        _check(total, what, epoch, plan)
+        measured.append((epoch, "train", "loss", total / n_items))
+        network.eval()
+        with torch.inference_mode():
+            values = validation()
+        measured += [(epoch, "val", measure, value) for measure, value in values.items()]
+        if values and values["loss"] < best_loss:
+            best_loss, best_epoch = values["loss"], epoch
+            best_weights = deepcopy(network.state_dict())
+    if best_weights is not None:
+        network.load_state_dict(best_weights)
+    return _history(measured, best_epoch)
+
+
+def _optimizer(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+    parameters = list(network.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": plan.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=plan.lr, betas=plan.betas)
+
+
+def _check(total: float, what: str, epoch: int, plan: Plan) -> None:
+    if not np.isfinite(total):
+        raise UserError(
+            f"training {what}: the loss is no longer a number in epoch {epoch}; "
+            f"lower lr (now {plan.lr})"
+        )
+
+
+def _history(measured: list[tuple[int, str, str, float]], best_epoch: int) -> pd.DataFrame:
+    history = pd.DataFrame(measured, columns=["epoch", "split", "measure", "value"])
+    history["kept"] = history["epoch"] == best_epoch
+    return history[list(tables.COLUMNS["history"])]

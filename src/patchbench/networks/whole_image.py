@@ -1,0 +1,134 @@
+"""The whole-image CNN that patch methods are measured against, trained from scratch.
+
+Networks by torchvision: ResNet (He et al., CVPR 2016, arXiv:1512.03385) and VGG with batch
+norm (Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from patchbench.networks.augment import Augmentation
+from patchbench.networks.image_classification import (
+    Computation,
+    LabelledImages,
+    predict_logits,
+    train_classifier,
+)
+from patchbench.networks.pixels import Scale
+from patchbench.networks.reproducible import reproducible
+from patchbench.networks.torchvision_models import NAMES, build
+from patchbench.networks.training import Plan
+from patchbench.networks.weights import from_arrays, to_arrays
+from patchbench.seeds import derive
+
+
+@dataclass(kw_only=True)
+class WholeImageCnn:
+    """A CNN that sees the whole image at once.
+
+    Parameters
+    ----------
+    type : str
+        ``resnet18``, ``resnet50`` or ``vgg16_bn``.
+    epochs, batch_size, lr, weight_decay
+        See :class:`~patchbench.networks.training.Plan`.
+    crop, jitter
+        See :class:`~patchbench.networks.augment.Augmentation`.
+    precision : str
+        Of training: ``float32``, or ``bfloat16`` where the processor is faster with it.
+    """
+
+    type: str = "resnet18"
+    epochs: int = 12
+    batch_size: int = 32
+    lr: float = 0.002
+    weight_decay: float = 0.05
+    crop: float = 0.875
+    jitter: float = 0.2
+    precision: str = "float32"
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.type not in NAMES:
+            raise ValueError(f"type is {self.type!r}; choose one of {', '.join(NAMES)}")
+        self._plan = Plan(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            weight_decay=self.weight_decay,
+        )
+        self._augmentation = Augmentation(crop=self.crop, jitter=self.jitter)
+        self._computation = Computation(self.device, self.precision)
+
+    def fit(
+        self,
+        images: np.ndarray,
+        train_rows: np.ndarray,
+        train_labels: np.ndarray,
+        val_rows: np.ndarray,
+        val_labels: np.ndarray,
+        n_classes: int,
+    ) -> pd.DataFrame:
+        """Train on the train rows, keep the epoch that is best on val.
+
+        Parameters
+        ----------
+        images : uint8 array, (n_images, height, width, 3)
+            All images, RGB; may be memory-mapped.
+        train_rows, val_rows : int array
+            Rows of ``images``.
+        train_labels, val_labels : int array
+            Labels of those rows.
+        n_classes : int
+            Length of the logits.
+
+        Returns
+        -------
+        history : DataFrame
+            Table "history".
+        """
+        seed = derive(self.seed, "cnn", self.type)
+        self._n_classes = n_classes
+        with reproducible(seed, self.threads):
+            self._scale = Scale.of(images, train_rows)
+            self._network = self._build(n_classes)
+            return train_classifier(
+                self._network,
+                LabelledImages(images, train_rows, train_labels),
+                LabelledImages(images, val_rows, val_labels),
+                self._scale,
+                self._augmentation,
+                self._plan,
+                self._computation,
+                seed,
+                self.type,
+            )
+
+    def _build(self, n_classes: int) -> nn.Module:
+        network = build(self.type, n_classes)
+        return network.to(self.device).to(memory_format=torch.channels_last)
+
+    def predict_logits(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Logits of the chosen rows of ``images``: float32 array, (n_rows, n_classes)."""
+        with reproducible(self.seed, self.threads):
+            return predict_logits(self._network, images, rows, self._scale, self.device)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything learned, as named arrays."""
+        n_classes = np.array(self._n_classes)
+        return to_arrays(self._network) | self._scale.state() | {"n_classes": n_classes}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take back what :meth:`state` gave."""
+        self._scale = Scale.restored(state)
+        self._n_classes = int(state["n_classes"])
+        self._network = self._build(self._n_classes)
+        from_arrays(self._network, state)
+        self._network.eval()

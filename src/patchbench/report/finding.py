@@ -1,0 +1,197 @@
+"""What a study found, in plain sentences made from its numbers.
+
+Nothing is stated that the tables do not hold: a missing network, interval or time is said to
+be missing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import results_table as results
+from patchbench.metrics import COVERAGE, draw_weights, macro_auc
+from patchbench.study import NONE, WHOLE_IMAGE, Study
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is said of one dataset."""
+
+    dataset: str
+    sentences: list[str] = field(default_factory=list)
+    best: dict[str, Any] | None = None
+    network: dict[str, Any] | None = None
+
+
+def findings(study: Study) -> list[Finding]:
+    """One finding per dataset, in order of name."""
+    return [_finding(study, dataset) for dataset in sorted(study.datasets)]
+
+
+def _finding(study: Study, dataset: str) -> Finding:
+    frame = results.scores(study, dataset, "image")
+    frame = frame[frame["value"].notna()]
+    best, network, control = (_first(frame, kind) for kind in ("patch", "cnn", "control"))
+    sentences = _about_best(study, frame, best)
+    if network is None:
+        sentences.append("No whole-image network was run here, so nothing can be said of the loss.")
+    else:
+        sentences.append(
+            f"The whole-image network {network['encoder']} reaches {auc_text(network)}."
+        )
+    if best is not None and network is not None:
+        sentences.append(_difference_text(study, dataset, best, network))
+        sentences += _runtime_text(study, dataset, best, network)
+    sentences.append(_floor_text(control))
+    return Finding(dataset, sentences, best, network)
+
+
+def _first(frame: pd.DataFrame, kind: str) -> dict[str, Any] | None:
+    rows = frame[frame["kind"] == kind]
+    return None if rows.empty else {str(k): v for k, v in rows.iloc[0].items()}
+
+
+def _about_best(study: Study, frame: pd.DataFrame, best: Row | None) -> list[str]:
+    if best is None:
+        return ["No patch method has a result on this dataset."]
+    n_tried = int((frame["kind"] == "patch").sum())
+    text = (
+        f"The best patch method is {best['encoder']} with {best['classifier']} and the fusion rule "
+        f"{best['fusion']}"
+    )
+    if len(results.entries(study, "patches")) > 1:
+        text += f" on {best['patches']} patches"
+    text += f": {auc_text(best)} on {int(best['n_images'])} test images."
+    if n_tried > 1:
+        text += (
+            f" It was picked as the best of {n_tried} combinations on these same images, "
+            "so its value is slightly optimistic."
+        )
+    return [text]
+
+
+def auc_text(row: Row) -> str:
+    """``AUC-ROC 0.912 (95 % interval 0.890 to 0.931)``, as far as it is known."""
+    text = f"AUC-ROC {row['value']:.3f}"
+    if pd.isna(row["low"]) or pd.isna(row["high"]):
+        return f"{text} (no interval)"
+    seeds = f", mean of {int(row['n_seeds'])} seeds" if row["n_seeds"] > 1 else ""
+    return f"{text} (95 % interval {row['low']:.3f} to {row['high']:.3f}{seeds})"
+
+
+def _difference_text(study: Study, dataset: str, best: Row, network: Row) -> str:
+    value = best["value"] - network["value"]
+    text = f"The patch method is {abs(value):.3f} {'below' if value < 0 else 'above'} the network"
+    interval = paired_interval(study, dataset, best, network)
+    if interval is None:
+        return f"{text}; without predictions of both on the same images no test can be made."
+    low, high = interval
+    how = f"95 % interval of the paired difference {low:+.3f} to {high:+.3f}".replace("-", "−")
+    if low > 0 or high < 0:
+        return f"{text}, more than chance in the choice of test images explains ({how})."
+    return f"{text}; on this many test images the two cannot be told apart ({how})."
+
+
+def paired_interval(study: Study, dataset: str, a: Row, b: Row) -> tuple[float, float] | None:
+    """Bootstrap interval of the difference in image AUC of two methods on the same images.
+
+    The same draw of images scores both methods, so what makes an image easy for both cancels
+    out; the AUCs of several seeds are averaged within a draw. None where predictions are
+    missing or the images differ.
+    """
+    draws = []
+    for method in (a, b):
+        rows = _predictions(study, dataset, method)
+        by_seed = [group.sort_values("image_id") for _, group in rows.groupby("seed")]
+        if not by_seed:
+            return None
+        draws.append(by_seed)
+    images = [tuple(group["image_id"]) for by_seed in draws for group in by_seed]
+    if len(set(images)) > 1:
+        return None
+    weights = draw_weights(len(images[0]), seed=0)[1:]
+    auc = [
+        np.mean([macro_auc(*_arrays(group), weights) for group in by_seed], axis=0)
+        for by_seed in draws
+    ]
+    difference = auc[0] - auc[1]
+    if np.isnan(difference).all():
+        return None
+    ends = (50 * (1 - COVERAGE), 50 * (1 + COVERAGE))
+    low, high = np.nanpercentile(difference, ends)
+    return float(low), float(high)
+
+
+def _arrays(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return group["label"].to_numpy(), np.stack(list(group["probabilities"]))
+
+
+def _predictions(study: Study, dataset: str, method: Row) -> pd.DataFrame:
+    rows = study.predictions[study.predictions["dataset"] == dataset]
+    for column in (*results.METHOD, "fusion"):
+        rows = rows[rows[column] == method[column]]
+    return rows[rows["split"] == "test"]
+
+
+def _runtime_text(study: Study, dataset: str, best: Row, network: Row) -> list[str]:
+    times = results.mean_runtime(study, dataset)
+    own, other = (_times_of(times, row) for row in (best, network))
+    parts = []
+    for column, what, unit in (
+        ("train_s", "training took", "s"),
+        ("inference_ms_per_image", "deciding an image takes", "ms"),
+    ):
+        a, b = own.get(column, np.nan), other.get(column, np.nan)
+        if not (pd.isna(a) or pd.isna(b)) and b > 0:
+            ratio = f"{a / b:.2g}" if a / b < 10 else f"{a / b:.0f}"
+            parts.append(f"{what} {a:.3g} {unit} against {b:.3g} {unit} ({ratio} times)")
+    if not parts:
+        return ["Runtimes were not recorded for both, so they are not compared."]
+    text = " and ".join(parts)
+    return [f"{text[0].upper()}{text[1:]}, the network's figure second."]
+
+
+def _times_of(times: pd.DataFrame, row: Row) -> dict[str, float]:
+    for column in ("patches", "encoder", "classifier"):
+        times = times[times[column] == row[column]]
+    return {} if times.empty else {str(k): v for k, v in times.iloc[0].items()}
+
+
+def _floor_text(control: Row | None) -> str:
+    if control is None:
+        return "Chance is 0.5; no control was run."
+    return f"Chance is 0.5; the best control, {control['label'].removesuffix(' (control)')}, " + (
+        f"reaches {control['value']:.3f}."
+    )
+
+
+def gaps(study: Study) -> list[str]:
+    """What a reader might look for and not find, and why."""
+    found = []
+    undefined = study.metrics[study.metrics["value"].isna()]
+    for (dataset, metric), rows in undefined.groupby(["dataset", "metric"]):
+        found.append(
+            f"{dataset}: {metric} is not defined for {len(rows)} results "
+            "(for example, a class without test images)"
+        )
+    for dataset in sorted(study.datasets):
+        rows = study.metrics[study.metrics["dataset"] == dataset]
+        if rows.empty:
+            found.append(f"{dataset}: no results")
+        elif not (rows["patches"] == WHOLE_IMAGE).any():
+            found.append(f"{dataset}: no whole-image network was run")
+        if study.history[study.history["dataset"] == dataset].empty:
+            found.append(f"{dataset}: nothing was trained by epochs, so there are no loss curves")
+    times = results.runtime(study)
+    unknown = times[times[["train_s", "inference_ms_per_image"]].isna().any(axis=1)]
+    for row in unknown.drop_duplicates(["dataset", "patches", "encoder"]).to_dict("records"):
+        found.append(f"{row['dataset']}: a runtime of {row['encoder']} was not recorded")
+    detectors = set(study.metrics["detector"]) - {NONE}
+    if not detectors:
+        found.append("no noisy-patch detector was run")
+    return found

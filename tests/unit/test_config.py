@@ -1,0 +1,105 @@
+"""Every mistake in a config is one sentence that names the key and the way out."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from patchbench import plugins
+from patchbench.config import check, typed
+from patchbench.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+
+
+@pytest.fixture
+def config() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
+    return copy.deepcopy(loaded)
+
+
+def put(config: dict[str, Any], path: str, value: object) -> None:
+    *parents, last = path.split(".")
+    for key in parents:
+        config = config.setdefault(key, {})
+    config[last] = value
+
+
+def merge(base: dict[str, Any], overlay: dict[str, Any]) -> None:
+    """As Snakemake does: maps are merged, everything else is replaced."""
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def test_the_default_config_is_accepted(config: dict[str, Any]) -> None:
+    check(config, SCHEMA)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workflow/studies").glob("*.yaml")), ids=str)
+def test_every_shipped_study_is_accepted(config: dict[str, Any], path: Path) -> None:
+    merge(config, yaml.safe_load(path.read_text()))
+    check(config, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("patches.p32s16.stride_px", -4, r"patches\.p32s16\.stride_px is -4: .*minimum of 1"),
+        ("patches.p32s16.stride", 4, r"unknown key patches\.p32s16\.stride; .*mean 'stride_px'"),
+        ("fusons", {}, r"unknown key fusons; .*Did you mean 'fusions'"),
+        ("device", "gpu", r"device is 'gpu'.*auto.*cpu.*cuda"),
+        ("patches.p32s16.edge", "pad", r"edge is 'pad'.*drop.*shift-last.*reflect"),
+        ("patches.p32s16.patch_size_px", 200, "200 but the images are 96 px; use a smaller patch"),
+        ("benchmark.encoders", ["sfit"], "names 'sfit'.*Did you mean 'sift'"),
+        ("benchmark.encoders", [], r"benchmark\.encoders is \[\]"),
+        ("benchmark.seeds", [1, 1], r"benchmark\.seeds is \[1, 1\]"),
+        ("encoders.sift", {"type": "sfit"}, "no 'sfit' in encoders.*Did you mean 'sift'"),
+        ("encoders.bagnet17", {"type": "bagnet", "widht": 8}, "no setting 'widht'.*mean 'width'"),
+        (
+            "encoders.bagnet17",
+            {"type": "bagnet", "receptive_field_px": 19},
+            r"bagnet17.*19.*9.*17.*33",
+        ),
+        ("encoders.bagnet17", {"type": "bagnet", "receptive_field_px": 33}, r"bagnet17.*33.*32"),
+        ("encoders.a b", {}, "'a b'; names are lower-case"),
+        ("patches.whole-image", {}, "'whole-image'"),
+        ("datasets.scenes", {}, "datasets.scenes lacks a key: 'image_size_px'"),
+        ("datasets.scenes.cue", "colour", "scenes.*'colour'.*texture"),
+        ("cnns.resnet18.epochs", 0, r"cnns\.resnet18\.epochs is 0"),
+        ("max_bad_images", 2, "max_bad_images is 2"),
+    ],
+)
+def test_a_mistake_is_named(config: dict[str, Any], path: str, value: object, message: str) -> None:
+    put(config, path, value)
+    with pytest.raises(UserError, match=message) as caught:
+        check(config, SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_folder_is_named_before_anything_runs(config: dict[str, Any]) -> None:
+    put(config, "datasets.mine", {"type": "image_folder", "image_size_px": 64, "root": "/nowhere"})
+    config["benchmark"]["datasets"] = ["mine"]
+    with pytest.raises(UserError, match="/nowhere"):
+        check(config, SCHEMA)
+
+
+def test_text_from_the_command_line_becomes_numbers() -> None:
+    assert typed({"a": "0.05", "b": "8", "c": "p32s16", "d": "false"}) == {
+        "a": 0.05,
+        "b": 8,
+        "c": "p32s16",
+        "d": False,
+    }
+
+
+def test_a_new_file_is_a_new_method() -> None:
+    assert "sift" in plugins.available("encoders")
+    assert not any(name.startswith("_") for name in plugins.available("figures"))
+    with pytest.raises(UserError, match="Did you mean 'majority_vote'"):
+        plugins.load("fusions", "majorty_vote")

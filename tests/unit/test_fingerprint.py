@@ -1,0 +1,55 @@
+"""A fingerprint changes with the code a job runs, and with nothing else."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from patchbench import fingerprint as module
+
+FILES = {
+    "pkg/__init__.py": '"""Package."""\n',
+    "pkg/base.py": '"""Base."""\n\n\ndef f(x):\n    """Say."""\n    return x + 1\n',
+    "pkg/one.py": "from pkg.base import f\n",
+    "pkg/two.py": "def g():\n    from pkg import base\n    return base\n",
+    "pkg/alone.py": "x = 1\n",
+}
+
+
+@pytest.fixture
+def hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+
+    def after(edit: dict[str, str]) -> dict[str, str]:
+        for name, text in edit.items():
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        for cached in (module.fingerprint, module._file, module._code):
+            cached.cache_clear()
+        return {name: module.fingerprint(f"pkg.{name}") for name in ("one", "two", "alone")}
+
+    yield after
+    for cached in (module.fingerprint, module._file, module._code):
+        cached.cache_clear()
+    shutil.rmtree(tmp_path)
+
+
+def test_logic_below_changes_those_who_import_it_also_inside_functions(hashes) -> None:
+    before = hashes({})
+    now = hashes({"pkg/base.py": FILES["pkg/base.py"].replace("+ 1", "+ 2")})
+    assert now["one"] != before["one"]
+    assert now["two"] != before["two"]
+    assert now["alone"] == before["alone"]
+
+
+def test_comments_docstrings_and_layout_change_nothing(hashes) -> None:
+    before = hashes({})
+    text = '"""Another."""\n# why\ndef f(x):\n    "Told otherwise."\n\n    return (x +\n        1)\n'
+    assert hashes({"pkg/base.py": text}) == before
+
+
+def test_a_touched_file_changes_nothing(hashes) -> None:
+    before = hashes({})
+    assert hashes(FILES) == before

@@ -1,0 +1,63 @@
+"""A copy of the project that tests may run and edit."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests/data/tiny.yaml"
+NAMES = ("Snakefile", "config.yaml", "workflow", "profiles", "src", "envs")
+
+
+def copy_project(folder: Path) -> Path:
+    """The parts of the project that a run needs, copied."""
+    for name in NAMES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(
+                source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, folder / name)
+    return folder
+
+
+def snakemake(project: Path, *arguments: str, overlay: Path | None = TINY) -> str:
+    """Run Snakemake in a project; its output.
+
+    Raises
+    ------
+    AssertionError
+        With the whole output, if it failed.
+    """
+    done = attempt(project, *arguments, overlay=overlay)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def attempt(
+    project: Path, *arguments: str, overlay: Path | None = TINY
+) -> "subprocess.CompletedProcess[str]":
+    """Run Snakemake in a project, whatever comes of it."""
+    configfile = [] if overlay is None else ["--configfile", str(overlay)]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *configfile, *arguments]
+    return subprocess.run(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+
+
+def due(project: Path, *arguments: str) -> dict[str, int]:
+    """How many jobs of which rule a run would do."""
+    output = snakemake(project, "--dry-run", *arguments)
+    if "Nothing to be done" in output:
+        return {}
+    jobs: dict[str, int] = {}
+    table = output.split("Job stats:\n", 1)[1].split("\n\n")[0].splitlines()[2:]
+    for line in table:
+        name, count = line.split()
+        jobs[name] = int(count)
+    jobs.pop("total", None)
+    jobs.pop("all", None)
+    return jobs

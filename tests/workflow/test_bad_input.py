@@ -1,0 +1,102 @@
+"""What a user gets wrong ends in one sentence that says what, where and the way out."""
+
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import ROOT, attempt
+from PIL import Image
+
+sys.path.insert(0, str(ROOT / "src"))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of twenty small photographs."""
+    root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name in ("cat's", "dog <b>"):
+        (root / name).mkdir()
+        for i in range(20):
+            pixels = rng.integers(0, 256, (48, 56, 3), np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i} $(echo).png")
+    return root
+
+
+def run(folder: Path, root: Path | str, *settings: str) -> tuple[int, str]:
+    """Prepare a folder of images in an empty working directory; exit status and output."""
+    config = folder / "mine.yaml"
+    config.write_text(
+        "study: mine\n"
+        f"datasets: {{mine: {{type: image_folder, image_size_px: 48, root: {str(root)!r}}}}}\n"
+        "benchmark: {datasets: [mine]}\n"
+    )
+    done = attempt(
+        ROOT,
+        "--directory",
+        str(folder),
+        "--nolock",
+        "results/mine/dataset.json",
+        *settings,
+        overlay=config,
+    )
+    return done.returncode, done.stdout
+
+
+def test_names_with_quotes_spaces_and_shell_signs_are_only_names(photos: Path, tmp_path: Path) -> None:
+    status, output = run(tmp_path, photos)
+    assert status == 0, output
+    assert (tmp_path / "results/mine/images.npy").exists()
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    status, output = run(tmp_path, "/no/such folder")
+    assert status == 1
+    assert "/no/such folder" in output
+    assert "Traceback" not in output
+
+
+def test_an_empty_class(photos: Path, tmp_path: Path) -> None:
+    (photos / "nothing").mkdir()
+    try:
+        status, output = run(tmp_path, photos)
+    finally:
+        (photos / "nothing").rmdir()
+    assert status == 1
+    assert re.search(r"'nothing'.*no image|nothing.*(empty|no image)", output)
+    assert "Traceback" not in output
+
+
+def test_one_bad_image_among_many_is_reported_not_hidden(photos: Path, tmp_path: Path) -> None:
+    bad = photos / "cat's" / "broken.jpg"
+    bad.write_text("<html>not an image</html>")
+    try:
+        refused = run(tmp_path, photos)
+        accepted = run(tmp_path, photos, "--config", "max_bad_images=0.05")
+    finally:
+        bad.unlink()
+    assert refused[0] == 1
+    assert "broken.jpg" in refused[1]
+    assert "max_bad_images" in refused[1]
+    assert accepted[0] == 0
+    assert "broken.jpg" in (tmp_path / "results/mine/dataset.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["--config", "device=cuda"], "device 'cuda' was asked for but PyTorch finds none"),
+        (["--config", "benchmark={encoders: [sfit]}"], "Did you mean 'sift'"),
+        (["--config", "patches={p32s16: {stride_px: -1}}"], "stride_px is -1"),
+        (["--config", "datasets={scenes: {image_size_px: 24}}"], "use a smaller patch"),
+    ],
+)
+def test_mistakes_are_told_before_anything_runs(
+    tmp_path: Path, settings: list[str], message: str
+) -> None:
+    done = attempt(ROOT, "--directory", str(tmp_path), "--nolock", *settings, overlay=None)
+    assert done.returncode == 1
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "results").exists()
