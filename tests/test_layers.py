@@ -1,4 +1,4 @@
-"""Imports flow one way: base modules, then plug-ins and networks, then stages, then the command."""
+"""Imports flow one way: base modules, networks, plug-ins, what joins them, stages, the command."""
 
 import ast
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "patchbench"
 PLUGINS = {"datasets", "encoders", "classifiers", "fusions", "figures"}
+JOINS = {"config", "plan", "report", "readme"}  # know plug-ins by name, and serve the stages
 TOP = {"stages", "__main__"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def level(part: str) -> int:
-    if part in TOP:
-        return 3
-    return 2 if part in PLUGINS else 1 if part == "networks" else 0
+    groups = [{"networks"}, PLUGINS, JOINS, TOP]
+    return next((i for i, group in enumerate(groups, start=1) if part in group), 0)
 
 
 def imports(path: Path) -> Iterator[list[str]]:
@@ -47,7 +47,7 @@ def test_imports_point_down(path: Path) -> None:
 def test_a_planted_upward_import_is_caught(tmp_path: Path) -> None:
     bad = tmp_path / "bad.py"
     bad.write_text("from patchbench.stages import encode\n", encoding="utf-8")
-    assert [level(t[0]) for t in imports(bad)] == [3]
+    assert [level(t[0]) for t in imports(bad)] == [4]
 
 
 def test_reading_plugins_never_imports_torch_or_opencv() -> None:

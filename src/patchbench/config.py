@@ -10,6 +10,7 @@ from jsonschema.exceptions import ValidationError, best_match
 
 from patchbench import grid, plugins
 from patchbench.errors import UserError
+from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
 
 def typed(value: Any) -> Any:
@@ -52,6 +53,8 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         plugins.build("classifiers", name, config["classifiers"][name])
     for name in lists["fusions"]:
         plugins.build("fusions", name, config["fusions"][name])
+    for name in lists["cnns"]:
+        open_cnn(name, config["cnns"][name])
     for dataset in lists["datasets"]:
         _check_dataset(config, dataset)
     for name in lists["patches"]:

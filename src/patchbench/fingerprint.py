@@ -1,7 +1,8 @@
 """Say which code a job runs: a short hash of modules and everything of ours they import.
 
 Comments, docstrings and layout do not count; any other edit does, also of a data file that
-lies beside a module under the same name (``flowers5.csv.gz``). The hash is a Snakemake ``params`` value, so a changed hash is a reason to run the job again.
+lies beside a module under the same name (``flowers5.csv.gz``). The hash is a Snakemake
+``params`` value, so a changed hash is a reason to run the job again.
 ``ast.dump`` differs between minor versions of Python, so after a change of Python
 everything runs again.
 """

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from patchbench import tables
@@ -199,12 +200,21 @@ def read_table(path: Path | str, name: str) -> pd.DataFrame:
 
 
 def _table_hash(table: pa.Table) -> str:
-    """Hash of the values of a table, however they are chunked or compressed on disk."""
-    sink = pa.BufferOutputStream()
-    plain = table.replace_schema_metadata(None).combine_chunks()
-    with pa.ipc.new_stream(sink, plain.schema) as writer:
-        writer.write_table(plain)
-    return sha256(sink.getvalue()).hexdigest()
+    """Hash of the values of a table, however they are chunked, nested or compressed on disk."""
+    digest = sha256()
+    for name, column in zip(table.schema.names, table.columns, strict=True):
+        digest.update(name.encode())
+        if pa.types.is_list(column.type):
+            digest.update(pc.list_value_length(column).to_numpy().tobytes())
+            column = pc.list_flatten(column)
+        digest.update(pc.is_null(column).to_numpy().tobytes())
+        if pa.types.is_string(column.type):
+            digest.update(pc.fill_null(pc.binary_length(column), 0).to_numpy().tobytes())
+            digest.update("".join(pc.fill_null(column, "").to_pylist()).encode())
+        else:
+            zero = pa.scalar(0).cast(column.type)
+            digest.update(pc.fill_null(column, zero).to_numpy().tobytes())
+    return digest.hexdigest()
 
 
 def write_json(

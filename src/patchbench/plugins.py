@@ -54,14 +54,19 @@ def build(package: str, entry: str, spec: Mapping[str, Any], **fixed: Any) -> An
     settings = dict(spec)
     kind = settings.pop("type", entry)
     cls = getattr(load(package, kind), package.removesuffix("s").capitalize())
+    return construct(cls, f"{package}.{entry}", settings, **fixed)
+
+
+def construct(cls: Any, where: str, settings: Mapping[str, Any], **fixed: Any) -> Any:
+    """Make an object from the settings of the config entry ``where``; errors as in `build`."""
     known = [name for name in inspect.signature(cls).parameters if name not in fixed]
     for key in settings:
         if key not in known:
-            raise UserError(f"{package}.{entry}: no setting {key!r} in {kind}; {suggest(key, known)}")
+            raise UserError(f"{where}: no setting {key!r}; {suggest(key, known)}")
     try:
         return cls(**settings, **fixed)
     except (ValueError, TypeError) as error:
-        raise UserError(f"{package}.{entry}: {error}") from error
+        raise UserError(f"{where}: {error}") from error
 
 
 def suggest(name: str, names: list[str]) -> str:

@@ -51,8 +51,8 @@ def is_control(study: Study, group: str, name: str) -> bool:
 
 def entries(study: Study, column: str) -> list[str]:
     """Names in a column of the metrics that belong to patch methods, sorted."""
-    rows = study.metrics[study.metrics["patches"] != WHOLE_IMAGE]
-    return sorted(set(rows[column].dropna()))
+    values = study.metrics[column][study.metrics["patches"] != WHOLE_IMAGE]
+    return sorted(str(name) for name in values.unique())
 
 
 def on_trial(study: Study, group: str) -> list[str]:
@@ -93,7 +93,9 @@ def scores(study: Study, dataset: str, level: str, metric: str = "auc_macro") ->
         ``n_images``, ``n_seeds`` (seeds with a value), ``kind``, ``label``; best first.
     """
     rows = study.metrics
-    rows = rows[(rows["dataset"] == dataset) & (rows["level"] == level) & (rows["metric"] == metric)]
+    rows = rows[
+        (rows["dataset"] == dataset) & (rows["level"] == level) & (rows["metric"] == metric)
+    ]
     columns = [*METHOD, "fusion"]
     frame = (
         rows.groupby(columns, sort=False)
@@ -143,13 +145,13 @@ def with_one_fusion(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def preferred_fusion(fusions: Iterable[str]) -> str:
-    """The mean of probabilities where it is among ``fusions``, else the first by name."""
+    """Choose the mean of probabilities where it is among ``fusions``, else the first by name."""
     present = sorted(set(fusions))
     return next((name for name in PREFERRED_FUSIONS if name in present), (present or [NONE])[0])
 
 
 def at_most(frame: pd.DataFrame, n_rows: int) -> pd.DataFrame:
-    """The best ``n_rows`` methods; every encoder's best, CNNs and controls stay in any case."""
+    """Keep the best ``n_rows`` methods; every encoder's best, CNNs and controls stay."""
     if len(frame) <= n_rows:
         return frame
     must = (frame["kind"] != "patch") | ~frame.duplicated("encoder")
@@ -290,7 +292,7 @@ def wide(study: Study) -> pd.DataFrame:
 
 
 def costs_by_stage(study: Study) -> pd.DataFrame:
-    """What each stage took on each dataset, jobs added up; columns of ``COST_COLUMNS``."""
+    """Add up what each stage took on each dataset, jobs added up; columns of ``COST_COLUMNS``."""
     grouped = study.costs.groupby(["dataset", "stage"], sort=False, dropna=False)
     frame = grouped.agg(
         jobs=("wall_s", "size"),
@@ -311,4 +313,3 @@ def costs_by_stage(study: Study) -> pd.DataFrame:
 
 def _joined(values: "pd.Series[Any]") -> str:
     return ", ".join(sorted({str(value) for value in values.dropna()}))
-

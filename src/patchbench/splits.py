@@ -145,9 +145,8 @@ def check(
     unknown = sorted(set(splits.tolist()) - set(SPLITS))
     if unknown:
         raise UserError(f"split {unknown[0]!r} is unknown; use one of {', '.join(SPLITS)}")
-    for split in SPLITS:
-        if not np.any(splits == split):
-            raise UserError(f"no image is in the {split} split; move some there or add images")
+    for split in ("train", "test"):
+        _check_filled(split, splits)
     trained = set(labels[splits == "train"].tolist())
     untrained = [classes[k] for k in sorted(set(labels[splits == "test"].tolist()) - trained)]
     if untrained:
@@ -156,6 +155,12 @@ def check(
             "move some of its images to train, or leave it out"
         )
     _check_groups(groups, splits.tolist())
+    _check_filled("val", splits)
+
+
+def _check_filled(split: str, splits: np.ndarray) -> None:
+    if not np.any(splits == split):
+        raise UserError(f"no image is in the {split} split; move some there or add images")
 
 
 def _check_groups(groups: Sequence[str], splits: Sequence[str]) -> None:

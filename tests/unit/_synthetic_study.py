@@ -28,7 +28,7 @@ def make_study(
     encoders: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
 ) -> Study:
-    """A study whose numbers look like real ones; the same arguments give the same study."""
+    """Make a study whose numbers look like real ones; the same arguments give the same study."""
     rng = np.random.default_rng(0)
     names = [*(encoders or ENCODERS[:n_encoders]), *(["random_projection"] if controls else [])]
     class_names = list(classes or (CLASSES if n_classes <= 6 else ())[:n_classes])
@@ -86,8 +86,10 @@ _RUN: dict[str, Any] = {
 
 
 def _frame(rows: list[dict[str, Any]], name: str) -> pd.DataFrame:
-    return tables.from_arrow(tables.to_arrow(pd.DataFrame(rows), name), name) if rows else (
-        tables.empty(name)
+    return (
+        tables.from_arrow(tables.to_arrow(pd.DataFrame(rows), name), name)
+        if rows
+        else (tables.empty(name))
     )
 
 
@@ -125,7 +127,7 @@ def _add_metrics(
         ):
             ends = {"low": score - half, "high": min(1.0, score + half) if score <= 1 else score}
             found["metrics"].append(row | {"metric": metric, "value": score} | ends)
-        grid = np.linspace(0, 1, 201)
+        grid = np.linspace(0, 1, 41)
         rates = grid ** ((1 - value) / value)
         found["roc"] += [
             base

@@ -87,6 +87,26 @@ def test_a_flipped_bit_never_changes_what_is_read(tmp_path: Path, kind: str) -> 
     assert n_refused > 50
 
 
+def test_tables_with_lists_nulls_and_slices_are_read_back(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "image_id": ["a", "b", "ü"],
+            "split": ["val", "test", "test"],
+            "label": [0, 1, 0],
+            "fusion": "none",
+            "predicted_label": [1, 1, 0],
+            "probabilities": list(np.array([[0.25, 0.75], [0.5, 0.5], [1, 0]])),
+        }
+    )
+    for part in (frame, frame[frame["split"] == "test"], frame.iloc[:0]):
+        io.write_table(tmp_path / "p.parquet", part, "predictions")
+        found = io.read_table(tmp_path / "p.parquet", "predictions")
+        assert found["probabilities"].map(list).tolist() == [list(p) for p in part["probabilities"]]
+    holes = HISTORY.assign(value=[None, 0.5]).astype({"value": float})
+    io.write_table(tmp_path / "h.parquet", holes, "history")
+    pd.testing.assert_frame_equal(io.read_table(tmp_path / "h.parquet", "history"), holes)
+
+
 def test_an_interrupted_write_leaves_the_old_file_and_no_rubbish(tmp_path: Path) -> None:
     path = tmp_path / "a.npy"
     io.write_array(path, np.ones(3))

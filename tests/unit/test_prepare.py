@@ -11,6 +11,7 @@ from PIL import Image
 from patchbench import io
 from patchbench.errors import UserError
 from patchbench.stages import download, prepare
+from patchbench.tables import SPLITS
 
 
 def draw(path: Path, value: int, size_px: tuple[int, int] = (20, 16)) -> None:
@@ -90,7 +91,7 @@ def test_masks_follow_their_images(root) -> None:
         Image.fromarray(mask).save(root / f"mask{k}.png")
         lines += [f"{name}/{k}.png,{name},mask{k}.png" for name in ("cat", "dog")]
     (root / "list.csv").write_text("\n".join(lines))
-    report = run(root, csv="list.csv", resize="squash", val_fraction=0)
+    report = run(root, csv="list.csv", resize="squash")
     _, masks, _ = results(root)
     assert report["masks"]
     assert masks.dtype == np.uint8
@@ -151,7 +152,7 @@ def test_identical_pictures_are_dealt_to_one_side(root) -> None:
 def test_identical_pictures_across_a_given_split_are_counted(root) -> None:
     draw(root / "cat" / "1.png", 0)
     lines = [
-        f"{c}/{k}.png,{c},{s}" for c in ("cat", "dog") for k, s in enumerate(("train", "test"))
+        f"{c}/{k}.png,{c},{s}" for c in ("cat", "dog") for k, s in enumerate(SPLITS)
     ]
     (root / "list.csv").write_text("\n".join(["file,class,split", *lines, "cat/5.png,cat,drop"]))
     report = run(root, csv="list.csv")

@@ -70,9 +70,9 @@ def test_joined_groups_are_the_connected_ones() -> None:
 
 
 GOOD = {
-    "labels": [0, 0, 1, 1],
-    "splits": ["train", "test", "train", "test"],
-    "groups": names(4),
+    "labels": [0, 0, 0, 1, 1, 1],
+    "splits": ["train", "val", "test"] * 2,
+    "groups": names(6),
     "classes": ["cat", "dog"],
 }
 
@@ -84,13 +84,14 @@ def test_a_good_split_passes() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": [0, 0, 0, 0], "classes": ["cat"]}, "found 1 class .cat."),
+        ({"labels": [0] * 6, "classes": ["cat"]}, "found 1 class .cat."),
         ({"classes": ["cat", "dog", "eel"]}, "class 'eel' has no usable image"),
-        ({"splits": ["train", "test", "test", "test"]}, "class 'dog' is in the test split but not"),
-        ({"splits": ["train", "exam", "train", "test"]}, "split 'exam' is unknown"),
-        ({"splits": ["train"] * 4}, "no image is in the test split"),
-        ({"splits": ["test"] * 4}, "no image is in the train split"),
-        ({"groups": ["a", "a", "b", "c"]}, "group 'a' has images in test and train"),
+        ({"splits": ["train", "val", "test"] + ["test"] * 3}, "class 'dog' is in the test split"),
+        ({"splits": ["train", "val", "exam"] * 2}, "split 'exam' is unknown"),
+        ({"splits": ["train"] * 6}, "no image is in the val split"),
+        ({"splits": ["train", "val"] * 3}, "no image is in the test split"),
+        ({"splits": ["test"] * 6}, "no image is in the train split"),
+        ({"groups": list("abaccc")}, "group 'a' has images in test and train"),
     ],
 )
 def test_a_split_that_proves_nothing_is_refused(change: dict, message: str) -> None:

@@ -3,10 +3,12 @@
 # Writes: results/studies/{study}/{*.parquet, run.json, figures/, report.html}
 
 FIGURES = [
-    f"{STUDY}/figures/{dataset}/{figure}"
+    (dataset, figure)
     for dataset in config["benchmark"]["datasets"]
     for figure in available("figures")
 ]
+FIGURE_MODULES = [f"patchbench.figures.{figure}" for figure in available("figures")]
+PAGE_PARTS = [f"{SRC}/patchbench/report/{name}" for name in ("template.html", "style.css", "table.js")]
 
 
 rule collect:
@@ -46,12 +48,19 @@ rule draw:
     input:
         rules.collect.output,
     output:
-        report(
-            [f"{figure}.svg" for figure in FIGURES],
-            caption="../report/figure.rst",
-            category="figures",
-        ),
-        [f"{figure}.{kind}" for figure in FIGURES for kind in ("pdf", "png", "csv")],
+        [
+            report(
+                f"{STUDY}/figures/{dataset}/{figure}.svg",
+                caption=f"../report/{figure}.rst",
+                category=dataset,
+            )
+            for dataset, figure in FIGURES
+        ],
+        [
+            f"{STUDY}/figures/{dataset}/{figure}.{kind}"
+            for dataset, figure in FIGURES
+            for kind in ("pdf", "png", "csv")
+        ],
         cost=STUDY + "/figures/draw.cost.json",
     log:
         STUDY + "/figures/draw.log",
@@ -59,10 +68,7 @@ rule draw:
         "../../envs/patchbench.yaml"
     params:
         about=about,
-        code=fingerprint(
-            "patchbench.stages.draw",
-            *(f"patchbench.figures.{figure}" for figure in available("figures")),
-        ),
+        code=fingerprint("patchbench.stages.draw", *FIGURE_MODULES),
     message:
         "Drawing the figures of study {wildcards.study}"
     shell:
@@ -74,6 +80,7 @@ rule report:
     input:
         tables=rules.collect.output,
         figures=rules.draw.output,
+        parts=PAGE_PARTS,
     output:
         page=STUDY + "/report.html",
         cost=STUDY + "/report.cost.json",
@@ -83,7 +90,7 @@ rule report:
         "../../envs/patchbench.yaml"
     params:
         about=about,
-        code=code_of("report"),
+        code=fingerprint("patchbench.stages.report", *FIGURE_MODULES),
     message:
         "Writing the report of study {wildcards.study}"
     shell:

@@ -9,7 +9,11 @@ part at most; over the four versions every part lies on every corner exactly onc
 class; everything else (offset, turn, light, background, noise) is drawn without regard to the
 class. So the distribution of what any one window shows is the same for all classes, at any
 place of the image. A classifier that adds up window scores can then do no better than
-chance: in cross-entropy, which is convex in those scores, the constant answer is optimal.
+chance: cross-entropy is convex in those scores, and the constant answer is its minimum.
+
+The promise is about votes that are added or averaged. Pooled *features* that a nonlinear head
+recombines are another matter: a part near the border is never seen in one half of a window,
+so the set of all windows does hold the arrangement, as the pieces of a jigsaw do.
 """
 
 from itertools import permutations
@@ -26,7 +30,6 @@ Rng = np.random.Generator
 PARTS = ("disc", "star", "cross", "square")
 _PART_COLOURS = ((0.86, 0.22, 0.20), (0.95, 0.77, 0.16), (0.22, 0.62, 0.34), (0.20, 0.42, 0.82))
 MIN_GAP_PX = 34
-MIN_SIZE_PX = 48
 
 
 def class_names() -> list[str]:
@@ -59,7 +62,7 @@ def draw(label: int, size_px: int, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     version = layouts()[label, rng.integers(4)]
     top, left = rng.integers(0, room + 1, 2)
     sun = light.light_direction(rng)
-    low, high = (light.colour(rng, x, (0.05, 0.25)) for x in (0.5, 0.66))
+    low, high = light.near_colours(rng, (0.5, 0.66), (0.05, 0.3))
     canvas = light.two_tone(0.5 * textures.background(size_px, rng), low, high)
     mask = np.zeros((size_px, size_px), dtype=bool)
     for corner, part in enumerate(version):
@@ -73,9 +76,9 @@ def _put_part(window: np.ndarray, part: int, sun: tuple[float, float], rng: Rng)
     """Draw a part in the middle of its box; it looks the same wherever the box lies."""
     box = len(window)
     corners = shapes.turned(shapes.SHAPES[PARTS[part]], rng.uniform(0, 2 * np.pi))
-    radius = 0.4 * box * rng.uniform(0.9, 1.05)
+    radius = 0.37 * box * rng.uniform(0.88, 1.0)  # leaves room for the shadow in the box
     alpha = shapes.coverage(corners, (box / 2, box / 2), radius, box)
     paint = np.array(_PART_COLOURS[part], dtype=np.float32) * np.float32(rng.uniform(0.8, 1.1))
-    light.put(window, alpha, paint, sun, edge_px=0.18 * box, shadow_px=0.08 * box)
+    light.put(window, alpha, paint, sun, edge_px=0.16 * box, shadow_px=0.06 * box)
     mask: np.ndarray = alpha > 0.5
     return mask

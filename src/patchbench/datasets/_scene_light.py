@@ -7,10 +7,22 @@ import numpy as np
 Rng = np.random.Generator
 
 
-def colour(rng: Rng, lightness: float, saturation: tuple[float, float]) -> np.ndarray:
-    """A colour of random hue: float32 (3,). Hue is never tied to a class."""
-    rgb = colorsys.hls_to_rgb(rng.uniform(), lightness, rng.uniform(*saturation))
+def colour(
+    rng: Rng, lightness: float, saturation: tuple[float, float], hue: float | None = None
+) -> np.ndarray:
+    """Mix a colour, of random hue unless one is given: float32 (3,)."""
+    hue = rng.uniform() if hue is None else hue % 1
+    rgb = colorsys.hls_to_rgb(hue, lightness, rng.uniform(*saturation))
     return np.array(rgb, dtype=np.float32)
+
+
+def near_colours(
+    rng: Rng, lightness: tuple[float, float], saturation: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two colours of neighbouring hue and the given lightness, as of one material."""
+    hue, drift = rng.uniform(), rng.uniform(-0.14, 0.14)
+    low = colour(rng, lightness[0], saturation, hue)
+    return low, colour(rng, lightness[1], saturation, hue + drift)
 
 
 def two_tone(field: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from patchbench.datasets import _scene_shapes as shapes
 from patchbench.datasets import _scene_textures as textures
 
 Rng = np.random.Generator
-MIN_SIZE_PX = 48
 
 
 def class_names() -> list[str]:
@@ -15,9 +14,7 @@ def class_names() -> list[str]:
     return list(textures.TEXTURES)
 
 
-def draw(
-    label: int, size_px: int, rng: Rng, *, outline_too: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def draw(label: int, size_px: int, rng: Rng, *, outline_too: bool) -> tuple[np.ndarray, np.ndarray]:
     """Draw one image of class ``label``: uint8 (h, w, 3) and bool mask (h, w).
 
     With ``outline_too`` the object has the outline of its class and lies near the centre;
@@ -38,7 +35,7 @@ def draw(
 
 def _ground(size_px: int, rng: Rng) -> np.ndarray:
     middle, contrast = rng.uniform(0.38, 0.62), rng.uniform(0.08, 0.2) * rng.choice((-1, 1))
-    low, high = (light.colour(rng, middle + s * contrast, (0.05, 0.3)) for s in (-1.0, 1.0))
+    low, high = light.near_colours(rng, (middle - contrast, middle + contrast), (0.05, 0.4))
     return light.two_tone(0.7 * textures.background(size_px, rng), low, high)
 
 
@@ -62,7 +59,7 @@ def _paint(field: np.ndarray, rng: Rng) -> np.ndarray:
 
 
 def _put_pebble(canvas: np.ndarray, sun: tuple[float, float], unit: float, rng: Rng) -> None:
-    """A distractor: a small plain body anywhere, the object may hide it."""
+    """Put a distractor: a small plain body anywhere; the object may hide it later."""
     size_px = len(canvas)
     known = list(shapes.SHAPES.values())
     corners = known[rng.integers(len(known))] if rng.uniform() < 0.5 else shapes.blob(rng)

@@ -29,14 +29,14 @@ def _dots(u: np.ndarray, v: np.ndarray, rng: Rng) -> np.ndarray:
     # three plane waves at 120 degrees: round spots on a hexagonal lattice
     turns = (u, -0.5 * u + 0.866 * v, -0.5 * u - 0.866 * v)
     waves = [np.cos(TAU * 0.95 * turn) for turn in turns]
-    return (waves[0] + waves[1] + waves[2]) * 0.75 - 0.35
+    return np.asarray(0.75 * np.sum(waves, axis=0) - 0.35)
 
 
 def _bricks(u: np.ndarray, v: np.ndarray, rng: Rng) -> np.ndarray:
     course = np.floor(v)
     along = (u / 1.9 + 0.5 * (course % 2)) % 1
     joint = np.minimum(np.minimum(along, 1 - along) * 1.9, np.minimum(v % 1, 1 - v % 1))
-    return 8 * (joint - 0.16)
+    return np.asarray(8 * (joint - 0.16))
 
 
 def _speckle(u: np.ndarray, v: np.ndarray, rng: Rng) -> np.ndarray:
@@ -47,7 +47,7 @@ def _speckle(u: np.ndarray, v: np.ndarray, rng: Rng) -> np.ndarray:
         np.cos(TAU * k * (np.cos(a) * u + np.sin(a) * v) + p)
         for k, a, p in zip(lengths, angles, phases, strict=True)
     ]
-    return np.sum(waves, axis=0) / 2.2
+    return np.asarray(np.sum(waves, axis=0) / 2.2)
 
 
 TEXTURES: dict[str, Texture] = {
@@ -61,7 +61,7 @@ TEXTURES: dict[str, Texture] = {
 
 
 def class_texture(name: str, size_px: int, period_px: float, rng: Rng) -> np.ndarray:
-    """One of :data:`TEXTURES` at a random angle, phase and polarity.
+    """Draw one of :data:`TEXTURES` at a random angle, phase and polarity.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def class_texture(name: str, size_px: int, period_px: float, rng: Rng) -> np.nda
 
 
 def background(size_px: int, rng: Rng) -> np.ndarray:
-    """A random stationary surface: grain, fibres, blotches or cloud.
+    """Make a random stationary surface: grain, fibres, blotches or cloud.
 
     White noise is shaped in the frequency domain by a random spectrum, so every window of
     the surface has the same statistics wherever it lies.

@@ -74,6 +74,7 @@ class Dataset:
     licence: ClassVar[str] = "drawn by the program, no rights reserved (CC0-1.0)"
 
     def __post_init__(self) -> None:
+        """Refuse settings that cannot be drawn."""
         if self.cue not in _DRAW:
             raise ValueError(f"cue is {self.cue!r}; choose one of {', '.join(_DRAW)}")
         n_known = len(_DRAW[self.cue][0])
@@ -86,8 +87,7 @@ class Dataset:
             )
         if self.image_size_px < MIN_SIZE_PX:
             raise ValueError(
-                f"image_size_px is {self.image_size_px}; scenes are drawn from "
-                f"{MIN_SIZE_PX} px up"
+                f"image_size_px is {self.image_size_px}; scenes are drawn from {MIN_SIZE_PX} px up"
             )
 
     @property

@@ -42,7 +42,7 @@ def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray)
 def _best_box(
     point: np.ndarray, size: tuple[float, float], taken: np.ndarray, frame: np.ndarray, scale: float
 ) -> np.ndarray:
-    """The box (left, bottom, right, top) near ``point`` that collides least."""
+    """Find the box (left, bottom, right, top) near ``point`` that collides least."""
     radii = np.array([5.5, 8, 11, 15, 20, 26, 33, 41, 50, 60, 75, 90]) * scale
     angles = np.radians(np.arange(0, 360, 15))
     r, a = (grid.ravel() for grid in np.meshgrid(radii, angles, indexing="ij"))

@@ -11,6 +11,7 @@ from textwrap import wrap
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
-from patchbench.results_table import entries, is_control, label, on_trial
+from patchbench.results_table import entries, is_control, on_trial
 from patchbench.study import WHOLE_IMAGE, Study
 
 WIDTH_IN = 7.0
@@ -40,10 +41,11 @@ COLORS = (
 MARKERS = "osD^vPX<>h"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
 TEXT_PT, SMALL_PT = 7.5, 6.5
+BLANK = "\N{EN DASH}"
 KEY_LINE_IN = 0.135
 _FOOTER_CHARS, _LINE_IN = 142, 0.115
 
-RC = {
+RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": TEXT_PT,
     "text.parse_math": False,  # a "$" in a name is a "$"
@@ -124,7 +126,7 @@ def mark(study: Study, method: Mapping[str, Any]) -> Mark:
 
 
 def figure(height_in: float) -> Figure:
-    """An empty figure of the printed width, outside of pyplot's global state."""
+    """Make an empty figure of the printed width, outside of pyplot's global state."""
     fig = Figure(figsize=(WIDTH_IN, height_in))
     FigureCanvasAgg(fig)
     return fig
@@ -141,12 +143,12 @@ def panel(fig: Figure, left: float, top: float, width: float, height: float) -> 
 def write(fig: Figure, left: float, top: float, text: str, **options: Any) -> None:
     """Put text at a place given in inches from the top left corner."""
     full_width, full_height = fig.get_size_inches()
-    options = {"fontsize": SMALL_PT, "va": "center"} | options
-    fig.text(left / full_width, 1 - top / full_height, text, **options)
+    merged: dict[str, Any] = {"fontsize": SMALL_PT, "va": "center"} | options
+    fig.text(left / full_width, 1 - top / full_height, text, **merged)
 
 
 def blank(ax: Axes, reason: str) -> None:
-    """An empty panel that says why it is empty."""
+    """Empty a panel and say why it is empty."""
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)
@@ -155,7 +157,7 @@ def blank(ax: Axes, reason: str) -> None:
 
 
 def title(fig: Figure, text: str) -> None:
-    """The figure's name, small, top left."""
+    """Write the figure's name, small, top left."""
     write(fig, 0.1, 0.14, shorten(text, 90), fontsize=8.5, fontweight="bold")
 
 
@@ -204,13 +206,15 @@ def shorten(text: str, n_chars: int) -> str:
 
 
 def text_width_in(text: str, size_pt: float = SMALL_PT) -> float:
-    """Width of ``text`` as drawn, in inches."""
-    return float(TextPath((0, 0), text, size=size_pt).get_extents().width) / 68 if text else 0.0
+    """Width of ``text`` in inches; a little more than drawn, for hinting widens letters."""
+    if not text.strip():
+        return 0.0
+    return float(np.ptp(TextPath((0, 0), text, size=size_pt).vertices[:, 0])) / 68
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number for a label; a dash where there is none."""
-    return "–" if pd.isna(value) else f"{value:.{digits}f}"
+    """Write a number for a label; a dash where there is none."""
+    return BLANK if pd.isna(value) else f"{value:.{digits}f}"
 
 
 def interval(row: Mapping[str, Any]) -> str:
@@ -222,7 +226,9 @@ def interval(row: Mapping[str, Any]) -> str:
     return f"{number(row['value'])} [{number(row['low'])}, {number(row['high'])}]"
 
 
-def key(fig: Figure, study: Study, frame: pd.DataFrame, left: float, top: float, width: float) -> None:
+def key(
+    fig: Figure, study: Study, frame: pd.DataFrame, left: float, top: float, width: float
+) -> None:
     """Below a panel, one line per method, best first: its line and mark, name, AUC, interval."""
     full_width, full_height = fig.get_size_inches()
     for i, row in enumerate(frame.to_dict("records")):

@@ -92,8 +92,16 @@ def _frame(ax: Axes, times: np.ndarray, limits: tuple[float, float]) -> None:
     ax.set_ylim(*limits)
     ax.set_yticks([tick for tick in np.arange(0.1, 1.01, 0.1) if limits[0] < tick])
     ax.axhline(0.5, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1.5)
-    ax.text(0.01, 0.497, "chance", transform=ax.get_yaxis_transform(), ha="left", va="top",
-            fontsize=style.SMALL_PT, color=style.MUTED)
+    ax.text(
+        0.01,
+        0.497,
+        "chance",
+        transform=ax.get_yaxis_transform(),
+        ha="left",
+        va="top",
+        fontsize=style.SMALL_PT,
+        color=style.MUTED,
+    )
 
 
 def _points(ax: Axes, study: Study, frame: pd.DataFrame, column: str) -> None:

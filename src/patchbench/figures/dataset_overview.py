@@ -126,12 +126,12 @@ def _counts(
     ax.set_axis_off()
     start = 0.0
     for i, split in enumerate(SPLITS):
-        value = counts.get(split)
-        known = value is not None and not pd.isna(value)
-        text = f"{int(value):,}" if known else "–"
+        value = float(counts[split]) if split in counts.index else np.nan
+        known = not np.isnan(value)
+        text = f"{value:,.0f}" if known else style.BLANK
         middle = top + block.line_in / 2
         style.write(fig, block.count_right(i), middle, text, ha="right")
         if known:
             ax.barh(0, value, 1, left=start, color=style.SPLIT_COLORS[split])
-            start += float(value)
+            start += value
     ax.set(xlim=(0, max(1.0, largest)), ylim=(-0.5, 0.5))

@@ -1,6 +1,7 @@
 """Does the rule that joins patch votes matter? Image AUC by fusion and method."""
 
 from textwrap import wrap
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,14 @@ from patchbench.figures import _style as style
 from patchbench.study import WHOLE_IMAGE, Study
 
 CAPTION = (
-    "Area under the ROC curve of image decisions, by the rule that joins the votes of an image's "
-    "patches; best rule first. Bands: whole-image networks with their 95 % intervals; dotted "
-    "line: chance. Controls, in grey, know nothing but random projections or class frequencies."
+    "Area under the receiver operating characteristic (ROC) curve of image decisions, by the rule "
+    "that joins the votes of an image's patches; best rule first. Bands: whole-image networks with "
+    "their 95 % intervals; dotted line: chance. Controls, in grey, know nothing but random "
+    "projections or class frequencies."
 )
 _MAX_METHODS, _TOP_IN, _LINE_IN, _GAP_IN, _LEFT_IN = 12, 0.5, 0.13, 0.13, 1.4
+_SEED_KEYS = [*results.METHOD, "fusion"]
+Seeds = dict[tuple[str, ...], list[float]]
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
@@ -47,7 +51,11 @@ def draw(study: Study, dataset: str) -> Figure:
         style.blank(ax, "No method has an image AUC on this dataset.")
         return fig
     _frame(ax, frame, height)
-    seeds = results.seed_values(study, dataset, "image")
+    rows = results.seed_values(study, dataset, "image")
+    seeds: Seeds = {
+        tuple(str(part) for part in key): list(group["value"])
+        for key, group in rows.groupby(_SEED_KEYS)
+    }
     top = _GAP_IN
     for name, rows in blocks:
         _block(ax, study, name, rows, seeds, top)
@@ -92,12 +100,14 @@ def _frame(ax: Axes, frame: pd.DataFrame, height: float) -> None:
                 color=style.MUTED)  # fmt: skip
 
 
-def _block(
-    ax: Axes, study: Study, name: str, rows: pd.DataFrame, seeds: pd.DataFrame, top: float
-) -> None:
-    """The methods of one fusion; ``top`` and line heights in inches, as is the y axis."""
+def _block(ax: Axes, study: Study, name: str, rows: pd.DataFrame, seeds: Seeds, top: float) -> None:
+    """Draw the methods of one fusion; ``top`` and line heights in inches, as is the y axis."""
     middle = top + len(rows) * _LINE_IN / 2
-    at = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+    at: dict[str, Any] = {
+        "xycoords": ("axes fraction", "data"),
+        "textcoords": "offset points",
+        "va": "center",
+    }
     text = "\n".join(style.shorten(part, 22) for part in wrap(name, 22)[:2])
     ax.annotate(text, (0, middle), (-6, 0), ha="right", **at)
     if top > _GAP_IN:
@@ -109,17 +119,14 @@ def _block(
             ax.hlines(y, row["low"], row["high"], color=look.color, linewidth=1.0)
             if method["patches"] == WHOLE_IMAGE:
                 ax.axvspan(row["low"], row["high"], color=look.color, alpha=0.09, linewidth=0)
-        own = seeds[(seeds[_SEED_KEYS] == pd.Series({k: row[k] for k in _SEED_KEYS})).all(axis=1)]
+        own = seeds.get(tuple(str(row[key]) for key in _SEED_KEYS), [])
         if len(own) > 1:
-            dots = {"marker": "o", "markersize": 1.8, "linestyle": "none", "alpha": 0.7}
-            ax.plot(own["value"], [y] * len(own), color=look.color, **dots)
+            dots: dict[str, Any] = {"marker": "o", "markersize": 1.8, "linestyle": "none"}
+            ax.plot(own, [y] * len(own), color=look.color, alpha=0.7, **dots)
         ax.plot(row["value"], y, **look.point(4.2))
-        small = {"fontsize": style.SMALL_PT} | at
+        small: dict[str, Any] = {"fontsize": style.SMALL_PT} | at
         ax.annotate(_name(method["label"]), (1, y), (6, 0), ha="left", **small)
         ax.annotate(style.interval(method), (_right(ax), y), (0, 0), ha="right", **small)
-
-
-_SEED_KEYS = [*results.METHOD, "fusion"]
 
 
 def _right(ax: Axes) -> float:

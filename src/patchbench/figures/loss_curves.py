@@ -74,7 +74,7 @@ def _panel(ax: Axes, rows: pd.DataFrame, color: str) -> None:
     for split, alpha in (("train", 0.45), ("val", 1.0)):
         if split not in wide.columns.get_level_values("split"):
             continue
-        curves = wide[split]
+        curves = pd.DataFrame(wide[split])
         if curves.shape[1] > 1:
             ax.plot(curves.index, curves, color=color, alpha=0.35 * alpha, linewidth=0.5)
         mean = curves.mean(axis=1)

@@ -20,7 +20,7 @@ _COLUMNS = [*results.METHOD, "fusion"]
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
-    """The curves drawn, one row per level, method, seed and false-positive rate."""
+    """Select the curves drawn, one row per level, method, seed and false-positive rate."""
     parts = []
     for level in _LEVELS:
         rows = study.roc[(study.roc["dataset"] == dataset) & (study.roc["level"] == level)]
@@ -75,20 +75,30 @@ def _frame(ax: Axes) -> None:
     ax.set_yticklabels(names)
     ax.set(xlabel="False-positive rate", ylabel="True-positive rate")
     ax.plot([0, 1], [0, 1], color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1.5)
-    ax.text(0.8, 0.765, "chance", fontsize=style.SMALL_PT, color=style.MUTED, rotation=45, va="top",
-            ha="center", rotation_mode="anchor")
+    ax.text(
+        0.8,
+        0.765,
+        "chance",
+        fontsize=style.SMALL_PT,
+        color=style.MUTED,
+        rotation=45,
+        va="top",
+        ha="center",
+        rotation_mode="anchor",
+    )
 
 
 def _curves(ax: Axes, study: Study, frame: pd.DataFrame, curves: pd.DataFrame) -> None:
     methods = frame[_COLUMNS].to_dict("records")
+    groups = {tuple(key): group for key, group in curves.groupby(_COLUMNS)}
     for i, method in enumerate(methods):
         look = style.mark(study, {str(k): v for k, v in method.items()})
-        own = curves[(curves[_COLUMNS] == pd.Series(method)).all(axis=1)]
+        own = groups.get(tuple(method[column] for column in _COLUMNS))
+        if own is None:
+            continue
         wide = own.pivot_table(
             index="false_positive_rate", columns="seed", values="true_positive_rate"
         )
-        if wide.empty:
-            continue
         line = {"color": look.color, "linestyle": look.dash, "zorder": look.order}
         if wide.shape[1] > 1:
             ax.plot(wide.index, wide, linewidth=0.4, alpha=0.6, **line)

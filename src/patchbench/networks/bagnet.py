@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from patchbench.networks.settings import check_bagnet
+
 # per receptive field: whether the first block of each stage has a 3x3 convolution
 HAS_3X3 = {
     9: (True, True, False, False),
@@ -70,6 +72,9 @@ class BagNet(nn.Module):
         Channels of the stem; 64 as published. Features have ``32 * width`` channels.
     layers : sequence of 4 ints
         Blocks per stage; (3, 4, 6, 3) as published.
+    stem_momentum : float
+        How fast the stem's batch norm follows its input while training; 0.001 as published,
+        too slow for a training of fewer than thousands of steps.
 
     Raises
     ------
@@ -78,6 +83,10 @@ class BagNet(nn.Module):
     """
 
     norm_after: ClassVar[dict[str, str]] = {"conv2": "bn1"}
+    layer1: nn.Module
+    layer2: nn.Module
+    layer3: nn.Module
+    layer4: nn.Module
 
     def __init__(
         self,
@@ -85,14 +94,15 @@ class BagNet(nn.Module):
         n_classes: int = 1000,
         width: int = 64,
         layers: Sequence[int] = (3, 4, 6, 3),
+        stem_momentum: float = 0.001,
     ) -> None:
         super().__init__()
-        check_architecture(receptive_field_px, width, layers)
+        check_bagnet(receptive_field_px, width, layers)
         self.receptive_field_px = receptive_field_px
         self.dim = width * 8 * EXPANSION
         self.conv1 = nn.Conv2d(3, width, 1, bias=False)
         self.conv2 = nn.Conv2d(width, width, 3, bias=False)
-        self.bn1: nn.Module = nn.BatchNorm2d(width, momentum=0.001)
+        self.bn1: nn.Module = nn.BatchNorm2d(width, momentum=stem_momentum)
         n_in = width
         for stage, has_3x3 in enumerate(HAS_3X3[receptive_field_px]):
             blocks = []
@@ -112,7 +122,9 @@ class BagNet(nn.Module):
         # convolution of the colours: the same function at a fraction of the work.
         stem = torch.einsum("ochw,ci->oihw", self.conv2.weight, self.conv1.weight[:, :, 0, 0])
         stem = stem.contiguous(memory_format=torch.channels_last)
-        out = functional.relu(self.bn1(functional.conv2d(images, stem, self.conv2.bias)), inplace=True)
+        out = functional.relu(
+            self.bn1(functional.conv2d(images, stem, self.conv2.bias)), inplace=True
+        )
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
             out = stage(out)
         return out
@@ -130,13 +142,3 @@ class BagNet(nn.Module):
         """Mean of the patch logits: (n, 3, height, width) to (n, n_classes)."""
         logits: Tensor = self.fc(self._features(images).mean(dim=(2, 3)))
         return logits
-
-
-def check_architecture(receptive_field_px: int, width: int, layers: Sequence[int]) -> None:
-    """Refuse with a ValueError what is no BagNet; needs no network to be built."""
-    if receptive_field_px not in HAS_3X3:
-        raise ValueError(f"receptive_field_px is {receptive_field_px}; BagNets have 9, 17 or 33")
-    if width < 1:
-        raise ValueError(f"width is {width}; it must be at least 1 channel")
-    if len(layers) != len(STAGE_STRIDES) or min(layers) < 1:
-        raise ValueError(f"layers is {list(layers)}; give 4 numbers of blocks, each at least 1")

@@ -10,7 +10,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def folded(network: Network) -> Network:
-    """A copy of ``network`` for inference, without batch norms.
+    """Copy ``network`` for inference, without batch norms.
 
     Merged are the pairs that a module names in its attribute ``norm_after`` (convolution to
     norm), and every `Sequential` that is a convolution and its norm.

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from patchbench.networks.augment import Augmentation
+from patchbench.networks.augment import augmented
+from patchbench.networks.inference import in_batches
 from patchbench.networks.pixels import Scale
-from patchbench.networks.training import Plan, train
+from patchbench.networks.settings import Augmentation, Computation, Plan
+from patchbench.networks.training import train
 
-PRECISIONS = ("float32", "bfloat16")
-# small enough for the first feature maps to stay in the processor's cache
 INFERENCE_BATCH = 16
 
 
@@ -26,23 +26,10 @@ class LabelledImages:
     labels: np.ndarray
 
 
-@dataclass(frozen=True)
-class Computation:
-    """Where and how finely to compute; ``precision`` is that of training, see `PRECISIONS`."""
-
-    device: str = "cpu"
-    precision: str = "float32"
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}"
-            )
-
-    def autocast(self) -> torch.autocast:
-        """The context to run a training step in."""
-        reduced = self.precision == "bfloat16"
-        return torch.autocast(self.device, torch.bfloat16, enabled=reduced)
+def autocast(computation: Computation) -> torch.autocast:
+    """Give the context to run a training step in."""
+    reduced = computation.precision == "bfloat16"
+    return torch.autocast(computation.device, torch.bfloat16, enabled=reduced)
 
 
 def train_classifier(
@@ -68,15 +55,15 @@ def train_classifier(
     val_labels = torch.from_numpy(val_images.labels)
 
     def batch_loss(rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        images = augmentation(train_images.images[train_images.rows[rows]], rng)
-        with computation.autocast():
+        images = augmented(train_images.images[train_images.rows[rows]], augmentation, rng)
+        with autocast(computation):
             logits = network(scale.apply(images, device))
         return functional.cross_entropy(logits.float(), labels[torch.from_numpy(rows)])
 
     def validation() -> dict[str, float]:
         if not len(val_images.rows):
             return {}
-        with computation.autocast():
+        with autocast(computation):
             found = predict_logits(network, val_images.images, val_images.rows, scale, device)
         logits = torch.from_numpy(found)
         return {
@@ -92,9 +79,4 @@ def predict_logits(
     network: nn.Module, images: np.ndarray, rows: np.ndarray, scale: Scale, device: str
 ) -> np.ndarray:
     """Logits of whole images: float32 array, (n_rows, n_classes)."""
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), INFERENCE_BATCH):
-            pixels = images[rows[start : start + INFERENCE_BATCH]]
-            parts.append(network(scale.tensor(pixels, device)).float().cpu())
-    return torch.cat(parts).numpy()
+    return in_batches(network, images, rows, scale, device, INFERENCE_BATCH)

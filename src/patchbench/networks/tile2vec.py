@@ -1,20 +1,13 @@
-"""The network of Tile2Vec, its triplets of tiles and its loss.
+"""The network of Tile2Vec.
 
 Jean, Wang, Samar, Azzari, Lobell & Ermon, "Tile2Vec: Unsupervised representation learning for
-spatially distributed data", AAAI 2019, arXiv:1805.02855: a tile's neighbour is probably alike,
-a distant tile probably not, so embeddings that keep neighbours near and distant tiles far
-learn what a place looks like without any label.
+spatially distributed data", AAAI 2019, arXiv:1805.02855. `triplets.py` has how it learns.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
-
-from patchbench.errors import UserError
 
 N_STAGES = 5
 BLOCKS_PER_STAGE = 2
@@ -76,78 +69,3 @@ class Tile2Vec(nn.Module):
         out = functional.relu(self.bn1(self.conv1(tiles)), inplace=True)
         embeddings: Tensor = self.blocks(out).mean(dim=(2, 3))
         return embeddings
-
-
-@dataclass(frozen=True)
-class Triplets:
-    """Draws anchor, neighbour and distant tiles from images.
-
-    Attributes
-    ----------
-    images : uint8 array, (n_images, height, width, 3)
-        All images; may be memory-mapped.
-    rows : int array
-        Images to draw from, at least 2.
-    tile_px : int
-        Side of a tile.
-    radius_px : int
-        The neighbour lies at most this far from the anchor along each axis; the distant tile
-        lies anywhere in another image.
-    """
-
-    images: np.ndarray
-    rows: np.ndarray
-    tile_px: int
-    radius_px: int
-
-    def __post_init__(self) -> None:
-        if len(self.rows) < 2:
-            raise UserError(
-                f"triplets need tiles from at least 2 images, but a split has {len(self.rows)}"
-            )
-
-    def draw(self, n_triplets: int, rng: np.random.Generator) -> np.ndarray:
-        """Places of tiles: int array, (n_triplets, 3, 3).
-
-        Along the second axis anchor, neighbour and distant tile; along the last, the row of
-        the image, y and x of the tile's corner in px.
-        """
-        room = np.array(self.images.shape[1:3]) - self.tile_px
-        first = rng.integers(0, len(self.rows), n_triplets)
-        other = (first + rng.integers(1, len(self.rows), n_triplets)) % len(self.rows)
-        anchor = rng.integers(0, room + 1, (n_triplets, 2))
-        lowest = np.maximum(anchor - self.radius_px, 0)
-        highest = np.minimum(anchor + self.radius_px, room)
-        neighbour = rng.integers(lowest, highest + 1)
-        distant = rng.integers(0, room + 1, (n_triplets, 2))
-        images = self.rows[np.stack([first, first, other], axis=1)]
-        corners = np.stack([anchor, neighbour, distant], axis=1)
-        return np.concatenate([images[..., None], corners], axis=2)
-
-    def cut(self, places: np.ndarray) -> np.ndarray:
-        """Tiles at ``places``: uint8 array, (3 * n_triplets, tile_px, tile_px, 3).
-
-        All anchors first, then all neighbours, then all distant tiles.
-        """
-        side = self.tile_px
-        ordered = places.transpose(1, 0, 2).reshape(-1, 3)
-        return np.stack([self.images[i, y : y + side, x : x + side] for i, y, x in ordered])
-
-
-def triplet_loss(embeddings: Tensor, margin: float, l2: float) -> Tensor:
-    """Mean over triplets of the hinge on distances, and ``l2`` times the length of embeddings.
-
-    Parameters
-    ----------
-    embeddings : float tensor, (3 * n_triplets, dim)
-        In the order of :meth:`Triplets.cut`.
-    margin : float
-        How much farther than the neighbour the distant tile shall be.
-    l2 : float
-        Weight of the mean Euclidean norm, summed over the three tiles.
-    """
-    anchor, neighbour, distant = embeddings.chunk(3)
-    near = torch.linalg.vector_norm(anchor - neighbour, dim=1)
-    far = torch.linalg.vector_norm(anchor - distant, dim=1)
-    lengths = torch.linalg.vector_norm(embeddings, dim=1)
-    return functional.relu(near - far + margin).mean() + l2 * 3 * lengths.mean()

@@ -12,8 +12,6 @@ from types import ModuleType
 import torch
 from torch import nn
 
-NAMES = ("resnet18", "resnet50", "vgg16_bn")
-
 _MISSING = (
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -30,14 +28,14 @@ def torchvision_models() -> ModuleType:
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
     for signature in _MISSING:
-        library.define(signature)
+        library.define(signature)  # type: ignore[no-untyped-call]
     _LIBRARIES.append(library)
     return import_module("torchvision.models")
 
 
 def build(name: str, n_classes: int) -> nn.Module:
-    """One of :data:`NAMES` with random weights and ``n_classes`` outputs."""
+    """One of `settings.CNN_TYPES` with random weights and ``n_classes`` outputs."""
     network: nn.Module = getattr(torchvision_models(), name)(weights=None, num_classes=n_classes)
     return network

@@ -7,7 +7,6 @@ the weights of the epoch with the lowest val loss are kept.
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,46 +16,13 @@ from torch import Tensor, nn
 
 from patchbench import tables
 from patchbench.errors import UserError
+from patchbench.networks.settings import Plan
 from patchbench.progress import progress
 
 BatchLoss = Callable[[np.ndarray, np.random.Generator], Tensor]
 Validation = Callable[[], dict[str, float]]
 
 _WARM_UP_SHARE = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How long and how fast to train.
-
-    Attributes
-    ----------
-    epochs : int
-        Passes over the items.
-    batch_size : int
-        Items per step; the last batches are made a little smaller so that none is tiny.
-    lr : float
-        Highest learning rate of the cycle.
-    weight_decay : float
-        Decoupled decay of weights; biases and normalisation are left alone.
-    betas : pair of floats
-        Decay rates of Adam's running means.
-    """
-
-    epochs: int
-    batch_size: int
-    lr: float
-    weight_decay: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.999)
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
-        if self.lr <= 0:
-            raise ValueError(f"lr is {self.lr}; give a number above 0")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay is {self.weight_decay}; give 0 or more")
 
 
 def train(

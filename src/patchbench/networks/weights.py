@@ -1,6 +1,10 @@
-"""Networks to named arrays and back, so that a fitted model can be written without pickling."""
+"""Move networks: to a device, to named arrays, and back.
+
+Named arrays can be written without pickling, so reading a fitted network runs no code.
+"""
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -9,6 +13,13 @@ from torch import nn
 from patchbench.errors import UserError
 
 PREFIX = "network."
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def placed(network: Network, device: str) -> Network:
+    """Bring ``network`` to ``device``, its weights laid out channels last."""
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def to_arrays(network: nn.Module) -> dict[str, np.ndarray]:

@@ -6,25 +6,33 @@ norm (Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
-from patchbench.networks.augment import Augmentation
-from patchbench.networks.image_classification import (
-    Computation,
-    LabelledImages,
-    predict_logits,
-    train_classifier,
-)
-from patchbench.networks.pixels import Scale
-from patchbench.networks.reproducible import reproducible
-from patchbench.networks.torchvision_models import NAMES, build
-from patchbench.networks.training import Plan
-from patchbench.networks.weights import from_arrays, to_arrays
+from patchbench.networks.settings import CNN_TYPES, Augmentation, Computation, Plan
+from patchbench.plugins import construct
 from patchbench.seeds import derive
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def open_cnn(entry: str, spec: Mapping[str, Any], **fixed: Any) -> "WholeImageCnn":
+    """The network that an entry of the config's ``cnns`` describes.
+
+    Parameters
+    ----------
+    entry : str
+        Name of the entry; also its type unless ``spec`` has one.
+    spec : mapping
+        Settings of the entry.
+    **fixed
+        ``seed``, ``device`` and ``threads``.
+    """
+    cnn: WholeImageCnn = construct(WholeImageCnn, f"cnns.{entry}", {"type": entry, **spec}, **fixed)
+    return cnn
 
 
 @dataclass(kw_only=True)
@@ -36,9 +44,9 @@ class WholeImageCnn:
     type : str
         ``resnet18``, ``resnet50`` or ``vgg16_bn``.
     epochs, batch_size, lr, weight_decay
-        See :class:`~patchbench.networks.training.Plan`.
+        See :class:`~patchbench.networks.settings.Plan`.
     crop, jitter
-        See :class:`~patchbench.networks.augment.Augmentation`.
+        See :class:`~patchbench.networks.settings.Augmentation`.
     precision : str
         Of training: ``float32``, or ``bfloat16`` where the processor is faster with it.
     """
@@ -56,8 +64,8 @@ class WholeImageCnn:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.type not in NAMES:
-            raise ValueError(f"type is {self.type!r}; choose one of {', '.join(NAMES)}")
+        if self.type not in CNN_TYPES:
+            raise ValueError(f"type is {self.type!r}; choose one of {', '.join(CNN_TYPES)}")
         self._plan = Plan(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -94,6 +102,10 @@ class WholeImageCnn:
         history : DataFrame
             Table "history".
         """
+        from patchbench.networks.image_classification import LabelledImages, train_classifier
+        from patchbench.networks.pixels import Scale
+        from patchbench.networks.reproducible import reproducible
+
         seed = derive(self.seed, "cnn", self.type)
         self._n_classes = n_classes
         with reproducible(seed, self.threads):
@@ -111,22 +123,33 @@ class WholeImageCnn:
                 self.type,
             )
 
-    def _build(self, n_classes: int) -> nn.Module:
+    def _build(self, n_classes: int) -> "nn.Module":
+        from patchbench.networks.torchvision_models import build
+        from patchbench.networks.weights import placed
+
         network = build(self.type, n_classes)
-        return network.to(self.device).to(memory_format=torch.channels_last)
+        return placed(network, self.device)
 
     def predict_logits(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Logits of the chosen rows of ``images``: float32 array, (n_rows, n_classes)."""
+        from patchbench.networks.image_classification import predict_logits
+        from patchbench.networks.reproducible import reproducible
+
         with reproducible(self.seed, self.threads):
             return predict_logits(self._network, images, rows, self._scale, self.device)
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything learned, as named arrays."""
+        from patchbench.networks.weights import to_arrays
+
         n_classes = np.array(self._n_classes)
         return to_arrays(self._network) | self._scale.state() | {"n_classes": n_classes}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         """Take back what :meth:`state` gave."""
+        from patchbench.networks.pixels import Scale
+        from patchbench.networks.weights import from_arrays
+
         self._scale = Scale.restored(state)
         self._n_classes = int(state["n_classes"])
         self._network = self._build(self._n_classes)

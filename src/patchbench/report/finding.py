@@ -45,7 +45,7 @@ def _finding(study: Study, dataset: str) -> Finding:
             f"The whole-image network {network['encoder']} reaches {auc_text(network)}."
         )
     if best is not None and network is not None:
-        sentences.append(_difference_text(study, dataset, best, network))
+        sentences[-1] += " " + _difference_text(study, dataset, best, network)
         sentences += _runtime_text(study, dataset, best, network)
     sentences.append(_floor_text(control))
     return Finding(dataset, sentences, best, network)
@@ -91,7 +91,9 @@ def _difference_text(study: Study, dataset: str, best: Row, network: Row) -> str
     if interval is None:
         return f"{text}; without predictions of both on the same images no test can be made."
     low, high = interval
-    how = f"95 % interval of the paired difference {low:+.3f} to {high:+.3f}".replace("-", "−")
+    how = f"95 % interval of the paired difference {low:+.3f} to {high:+.3f}".replace(
+        "-", "\N{MINUS SIGN}"
+    )
     if low > 0 or high < 0:
         return f"{text}, more than chance in the choice of test images explains ({how})."
     return f"{text}; on this many test images the two cannot be told apart ({how})."
@@ -149,11 +151,16 @@ def _runtime_text(study: Study, dataset: str, best: Row, network: Row) -> list[s
         a, b = own.get(column, np.nan), other.get(column, np.nan)
         if not (pd.isna(a) or pd.isna(b)) and b > 0:
             ratio = f"{a / b:.2g}" if a / b < 10 else f"{a / b:.0f}"
-            parts.append(f"{what} {a:.3g} {unit} against {b:.3g} {unit} ({ratio} times)")
+            parts.append(f"{what} {_3(a)} {unit}, {ratio} times the network's {_3(b)} {unit}")
     if not parts:
         return ["Runtimes were not recorded for both, so they are not compared."]
-    text = " and ".join(parts)
-    return [f"{text[0].upper()}{text[1:]}, the network's figure second."]
+    text = "; ".join(parts)
+    return [f"{text[0].upper()}{text[1:]}."]
+
+
+def _3(value: float) -> str:
+    """Three significant digits, never in powers of ten."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _times_of(times: pd.DataFrame, row: Row) -> dict[str, float]:
@@ -171,7 +178,7 @@ def _floor_text(control: Row | None) -> str:
 
 
 def gaps(study: Study) -> list[str]:
-    """What a reader might look for and not find, and why."""
+    """List what a reader might look for and not find, and why."""
     found = []
     undefined = study.metrics[study.metrics["value"].isna()]
     for (dataset, metric), rows in undefined.groupby(["dataset", "metric"]):

@@ -31,24 +31,29 @@ COLUMNS: tuple[tuple[str, str, str, int | None], ...] = (
     ("dataset", "Dataset", "entry of the config's datasets", None),
     ("encoder", "Encoder", "what describes a patch; for a whole-image network, its name", None),
     ("classifier", "Classifier", "what turns a patch's description into class scores", None),
-    ("patches", "Patches", "entry of the config's patches; whole-image for a network", None),
     ("detector", "Detector", "what dropped noisy patches from training", None),
     ("fusion", "Fusion", "rule that joins the votes of an image's patches", None),
-    ("seed", "Seed", "seed of everything fitted", 0),
     ("image_auc", "Image AUC", "area under the ROC curve of image decisions, mean over classes", 3),
     ("interval", "95 % interval", "of the image AUC; bootstrap over test images", 3),
     ("patch_auc", "Patch AUC", "the same for single patches, each scored by its image's label", 3),
     ("accuracy", "Accuracy", "share of test images decided rightly", 3),
     ("log_loss", "Log loss", "mean negative log-probability of the true class, nats", 3),
     ("train_s", "Training, s", "fitting the encoder and the classifier; elapsed", 1),
-    ("inference_ms_per_image", "Inference, ms", "per image: encode, classify, fuse by one rule; elapsed", 2),
+    (
+        "inference_ms_per_image",
+        "Inference, ms",
+        "per image: encode, classify, fuse by one rule; elapsed",
+        2,
+    ),
+    ("patches", "Patches", "entry of the config's patches; whole-image for a network", None),
+    ("seed", "Seed", "seed of everything fitted", 0),
     ("n_images", "Test images", "images behind the metrics", 0),
 )
 MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
 def render(study: Study, figures: Path) -> str:
-    """The whole page; ``figures`` holds ``DATASET/FIGURE.{svg,png}``."""
+    """Lay out the whole page; ``figures`` holds ``DATASET/FIGURE.{svg,png}``."""
     environment = Environment(
         loader=PackageLoader("patchbench", "report"),
         autoescape=True,
@@ -83,7 +88,10 @@ def result_rows(study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any]
         for key, name, text, digits in shown
     ]
     rows = [
-        {"kind": record["kind"], "cells": [_cell(record, key, digits) for key, _, _, digits in shown]}
+        {
+            "kind": record["kind"],
+            "cells": [_cell(record, key, digits) for key, _, _, digits in shown],
+        }
         for record in frame.to_dict("records")
     ]
     return heads, rows
@@ -105,7 +113,7 @@ def _cell(record: Mapping[Any, Any], key: str, digits: int | None) -> dict[str, 
 
 
 def cost_rows(study: Study) -> list[list[dict[str, Any]]]:
-    """What each stage took, as text; empty where nothing was recorded."""
+    """List what each stage took, as text; empty where nothing was recorded."""
     frame = results.costs_by_stage(study)
     return [
         [{"text": _short(row[name]), "number": not isinstance(row[name], str)} for name in frame]
@@ -137,7 +145,7 @@ def pictures(folder: Path, dataset: str) -> list[dict[str, Any]]:
 
 
 def data_uri(folder: Path, name: str) -> str | None:
-    """The smaller of a figure's SVG and PNG as a data URI; None where neither exists."""
+    """Embed the smaller of a figure's SVG and PNG as a data URI; None where neither exists."""
     paths = [path for suffix in MIME if (path := folder / f"{name}{suffix}").is_file()]
     if not paths:
         return None
@@ -147,7 +155,7 @@ def data_uri(folder: Path, name: str) -> str | None:
 
 
 def flat(value: Any) -> str:
-    """A setting in one line: a mapping as ``key: value, ...``, a list joined by commas."""
+    """Write a setting in one line: a mapping as ``key: value, ...``, a list joined by commas."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {flat(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):

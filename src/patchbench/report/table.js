@@ -1,18 +1,35 @@
 "use strict";
-// Sort and filter the result table. Rows are read once; afterwards they are only moved or hidden.
+// Sort and filter the result table. Rows are read once; of those that match, the first few are in
+// the page until all are asked for, because laying out thousands of rows is slow.
 (() => {
+  const FEW = 200;
   const table = document.getElementById("table");
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
+  const input = document.getElementById("filter");
+  const count = document.getElementById("count");
+  const more = document.getElementById("more");
   const collator = new Intl.Collator("en", { numeric: true });
+  const key = (cell, i) => {
+    if (!heads[i].classList.contains("number")) return cell.textContent;
+    return cell.dataset.sort === "" ? null : Number(cell.dataset.sort);
+  };
   let rows = [...body.rows].map((element) => ({
     element,
     text: element.textContent.toLowerCase(),
-    keys: [...element.cells].map((cell, i) => {
-      if (!heads[i].classList.contains("number")) return cell.textContent;
-      return cell.dataset.sort === "" ? null : Number(cell.dataset.sort);
-    }),
+    keys: [...element.cells].map(key),
   }));
+  let limit = FEW;
+
+  const show = () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const kept = rows.filter((row) => words.every((word) => row.text.includes(word)));
+    body.replaceChildren(...kept.slice(0, limit).map((row) => row.element));
+    const total = `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
+    count.textContent = kept.length === rows.length ? total : `${kept.length} of ${total}`;
+    more.hidden = kept.length <= limit;
+    more.textContent = `Show all ${kept.length} rows`;
+  };
 
   // a cell without a value stays at the end whichever way the table is sorted
   const compare = (a, b, sign) => {
@@ -31,24 +48,16 @@
     head.setAttribute("aria-sort", order);
     const sign = order === "ascending" ? 1 : -1;
     rows = rows.slice().sort((a, b) => compare(a.keys[column], b.keys[column], sign));
-    body.replaceChildren(...rows.map((row) => row.element));
+    show();
   };
+
   heads.forEach((head, i) => {
     head.querySelector("button").addEventListener("click", () => sortBy(i));
   });
-
-  const input = document.getElementById("filter");
-  const count = document.getElementById("count");
-  const filter = () => {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
-    for (const row of rows) {
-      const keep = words.every((word) => row.text.includes(word));
-      row.element.hidden = !keep;
-      shown += keep;
-    }
-    count.textContent = shown === rows.length ? `${shown} rows` : `${shown} of ${rows.length} rows`;
-  };
-  input.addEventListener("input", filter);
-  if (input.value) filter();
+  input.addEventListener("input", show);
+  more.addEventListener("click", () => {
+    limit = Infinity;
+    show();
+  });
+  show();
 })();

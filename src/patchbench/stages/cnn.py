@@ -9,6 +9,7 @@ import numpy as np
 from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
 from patchbench.io import provenance, read_array, read_table, write_state, write_table
+from patchbench.networks.whole_image import open_cnn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,15 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Work:
     """Open the images, train, write the history and then the network."""
-    from patchbench.networks.whole_image import WholeImageCnn
-
     table = read_table(args.images.with_suffix(".parquet"), "images")
     train, val = (np.flatnonzero(table["split"] == split) for split in ("train", "val"))
     labels = table["label"].to_numpy()
-    settings = {"type": args.cnn} | args.spec
-    cnn = WholeImageCnn(
-        **settings, seed=args.seed, device=resolve(args.device), threads=args.threads
-    )
+    fixed = {"seed": args.seed, "device": resolve(args.device), "threads": args.threads}
+    cnn = open_cnn(args.cnn, args.spec, **fixed)
     images, n_classes, watch = read_array(args.images), int(labels.max()) + 1, Stopwatch()
     with watch:
         history = cnn.fit(images, train, labels[train], val, labels[val], n_classes)

@@ -12,6 +12,7 @@ from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
 from patchbench.evaluation import metric_rows, prediction_rows, roc_rows
 from patchbench.io import provenance, read_array, read_state, read_table, write_table
+from patchbench.networks.whole_image import open_cnn
 from patchbench.study import NONE
 
 
@@ -26,12 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Work:
     """Restore the network, predict, score on test, write."""
-    from patchbench.networks.whole_image import WholeImageCnn
-
-    settings = {"type": args.cnn} | args.spec
-    cnn = WholeImageCnn(
-        **settings, seed=args.seed, device=resolve(args.device), threads=args.threads
-    )
+    fixed = {"seed": args.seed, "device": resolve(args.device), "threads": args.threads}
+    cnn = open_cnn(args.cnn, args.spec, **fixed)
     cnn.restore(read_state(args.state))
     images = read_array(args.images)
     table = read_table(args.images.with_suffix(".parquet"), "images")

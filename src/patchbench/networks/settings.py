@@ -1,0 +1,114 @@
+"""What can be set about networks and their training, checked without importing PyTorch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+BAGNET_RECEPTIVE_FIELDS_PX = (9, 17, 33)
+CNN_TYPES = ("resnet18", "resnet50", "vgg16_bn")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How long and how fast to train.
+
+    Attributes
+    ----------
+    epochs : int
+        Passes over the items.
+    batch_size : int
+        Items per step; batches are made a little larger where the items do not divide evenly,
+        so that none is tiny.
+    lr : float
+        Highest learning rate of the cycle.
+    weight_decay : float
+        Decoupled decay of weights; biases and normalisation are left alone.
+    betas : pair of floats
+        Decay rates of Adam's running means.
+    """
+
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+
+    def __post_init__(self) -> None:
+        check_counts(epochs=self.epochs, batch_size=self.batch_size)
+        if not self.lr > 0:
+            raise ValueError(f"lr is {self.lr}; give a number above 0")
+        if not self.weight_decay >= 0:
+            raise ValueError(f"weight_decay is {self.weight_decay}; give 0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What may change from one look at a training image to the next.
+
+    Attributes
+    ----------
+    crop : float
+        Side of a random crop as a share of the image's side, above 0 to 1; 1 is no crop. The
+        networks here pool over all places, so they need not see the full image to learn, and
+        smaller crops train faster.
+    flip : bool
+        Mirror left and right, half of the time.
+    quarter_turns : bool
+        Turn by 0, 90, 180 or 270 degrees; only for square images.
+    jitter : float
+        Brightness, contrast and saturation are each multiplied by a factor drawn from
+        1 - jitter to 1 + jitter.
+    """
+
+    crop: float = 1.0
+    flip: bool = True
+    quarter_turns: bool = False
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop <= 1:
+            raise ValueError(f"crop is {self.crop}; give a share above 0, at most 1")
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter is {self.jitter}; give a number from 0 to below 1")
+
+    def crop_sides(self, height_px: int, width_px: int) -> tuple[int, int]:
+        """Height and width of the crop of an image, px."""
+        return round(self.crop * height_px), round(self.crop * width_px)
+
+
+@dataclass(frozen=True)
+class Computation:
+    """Where to compute, and how finely while training (inference is always in float32).
+
+    Attributes
+    ----------
+    device : str
+        cpu, cuda or mps.
+    precision : str
+        ``bfloat16`` trains up to twice as fast where the processor has instructions for it.
+    """
+
+    device: str = "cpu"
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}"
+            )
+
+
+def check_counts(**counts: int) -> None:
+    """Refuse a count below 1 with a ValueError that names it."""
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} is {count}; give at least 1")
+
+
+def check_bagnet(receptive_field_px: int, width: int, layers: Sequence[int]) -> None:
+    """Refuse with a ValueError an architecture that is no BagNet."""
+    if receptive_field_px not in BAGNET_RECEPTIVE_FIELDS_PX:
+        raise ValueError(f"receptive_field_px is {receptive_field_px}; BagNets have 9, 17 or 33")
+    check_counts(width=width)
+    if len(layers) != 4 or min(layers) < 1:
+        raise ValueError(f"layers is {list(layers)}; give 4 numbers of blocks, each at least 1")
