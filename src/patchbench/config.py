@@ -13,6 +13,7 @@ from patchbench.errors import UserError
 from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
 
+
 def typed(value: Any) -> Any:
     """Turn text that reads as a number or a truth value into one, all the way down.
 
@@ -93,9 +94,11 @@ def _check_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
 
 def _sentence(error: ValidationError) -> str:
-    where = ".".join(str(part) for part in error.absolute_path)
+    where, rule = ".".join(str(part) for part in error.absolute_path), dict[str, Any]()
+    if isinstance(error.schema, Mapping):
+        rule.update(error.schema)
     if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        known = sorted(error.schema.get("properties", {}))
+        known = sorted(rule.get("properties", {}))
         extra = next(key for key in error.instance if key not in known)
         return f"unknown key {where + '.' if where else ''}{extra}; {plugins.suggest(extra, known)}"
     if error.validator == "required":
@@ -105,5 +108,5 @@ def _sentence(error: ValidationError) -> str:
             f"{where or 'the config'} has an entry named {error.instance!r}; names are lower-case "
             "letters and digits joined by - or _, and not 'whole-image' or 'studies'"
         )
-    meaning = error.schema.get("description") if isinstance(error.schema, Mapping) else None
+    meaning = rule.get("description")
     return f"{where} is {error.instance!r}: {error.message}" + (f" ({meaning})" if meaning else "")

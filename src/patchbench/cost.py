@@ -50,7 +50,9 @@ class Stopwatch:
 
 
 @contextmanager
-def measured(path: Path | None, stage: str, about: Mapping[str, Any], threads: int) -> Iterator[list[Work]]:
+def measured(
+    path: Path | None, stage: str, about: Mapping[str, Any], threads: int
+) -> Iterator[list[Work]]:
     """Measure a block and write its cost row to ``path``; the block appends its `Work`."""
     start_wall, start_cpu = time.perf_counter(), _cpu_s()
     done: list[Work] = []

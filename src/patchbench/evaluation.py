@@ -58,7 +58,7 @@ def roc_rows(
 
 
 def prediction_rows(images: pd.DataFrame, fusion: str, probabilities: np.ndarray) -> pd.DataFrame:
-    """Rows of table ``predictions``: one decision per row of ``images`` (image_id, split, label)."""
+    """Rows of table ``predictions``, one per row of ``images`` (image_id, split, label)."""
     return pd.DataFrame(
         {
             "image_id": images["image_id"].to_numpy(),

@@ -29,12 +29,13 @@ def starts(side_px: int, patch_size_px: int, stride_px: int, edge: str) -> np.nd
 
     Examples
     --------
-    >>> starts(10, 4, 4, "drop"), starts(10, 4, 4, "shift-last"), starts(10, 4, 4, "reflect")
-    (array([0, 4]), array([0, 4, 6]), array([0, 4, 8]))
+    >>> [starts(10, 4, 4, edge).tolist() for edge in EDGES]
+    [[0, 4], [0, 4, 6], [0, 4, 8]]
     """
     if patch_size_px < 1 or stride_px < 1:
         raise ValueError(
-            f"patch_size_px is {patch_size_px} and stride_px is {stride_px}; both must be at least 1"
+            f"patch_size_px is {patch_size_px} and stride_px is {stride_px}; "
+            "both must be at least 1"
         )
     if edge not in EDGES:
         raise ValueError(f"edge is {edge!r}; choose one of {', '.join(EDGES)}")

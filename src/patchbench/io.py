@@ -178,7 +178,10 @@ def write_table(
 ) -> None:
     """Write a table whose columns are those ``tables.py`` promises for ``name``."""
     table = tables.to_arrow(frame, name)
-    metadata = {"sha256": _table_hash(table), "provenance": json.dumps(origin or {}, sort_keys=True)}
+    metadata = {
+        "sha256": _table_hash(table),
+        "provenance": json.dumps(origin or {}, sort_keys=True),
+    }
     with replacing(path) as temporary:
         pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
 

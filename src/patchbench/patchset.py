@@ -19,6 +19,18 @@ def shard_name(shard: int, n_shards: int) -> str:
     return f"{shard:05d}-of-{n_shards:05d}"
 
 
+def gather(shards: Sequence[np.ndarray], index: pd.DataFrame) -> np.ndarray:
+    """Rows of the shards that the patch index names, in its order: (n_patches, ...), a copy.
+
+    ``index`` is sorted by shard, as the whole index and every selection from it are.
+    """
+    parts = [
+        shards[shard][index.loc[index["shard"] == shard, "offset"].to_numpy()]
+        for shard in range(len(shards))
+    ]
+    return np.concatenate(parts)
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """What an encoder may learn from: train images, val images to choose the best epoch.
@@ -54,11 +66,7 @@ class TrainingData:
         n_patches = min(n_patches, len(self.train_patches))
         rows = np.sort(rng.choice(len(self.train_patches), n_patches, replace=False))
         chosen = self.train_patches.iloc[rows]
-        parts = [
-            self.pixels[shard][group["offset"].to_numpy()]
-            for shard, group in chosen.groupby("shard", sort=True)
-        ]
-        return np.concatenate(parts)
+        return gather(self.pixels, chosen)
 
 
 def training_data(

@@ -28,9 +28,8 @@ def fill(text: str, blocks: Mapping[str, str]) -> str:
     """
     for name, content in blocks.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
-        text, n_found = re.subn(
-            pattern, lambda m, c=content: f"{m[1]}{c}\n{m[2]}", text, flags=re.DOTALL
-        )
+        replacement = rf"\g<1>{content.replace(chr(92), chr(92) * 2)}\n\g<2>"
+        text, n_found = re.subn(pattern, replacement, text, flags=re.DOTALL)
         if n_found != 1:
             raise ValueError(f"README.md has {n_found} blocks named {name!r}, expected one")
     return text

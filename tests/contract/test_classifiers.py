@@ -62,7 +62,7 @@ def test_a_restored_classifier_gives_the_same_bytes(name: str) -> None:
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("name", NAMES)
 def test_controls_know_nothing_and_the_others_learn(name: str, n_classes: int) -> None:
-    train, _, val, val_labels = problem(n_classes)
+    _, _, val, val_labels = problem(n_classes)
     classifier = fitted(name, n_classes)
     probabilities = softmax(classifier.logits(val))
     accuracy = (probabilities.argmax(axis=1) == val_labels).mean()

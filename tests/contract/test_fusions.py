@@ -96,7 +96,9 @@ def test_huge_logits_do_not_overflow(name: str) -> None:
 
 
 SLOW = {
-    "majority_vote": lambda z, u, rule: np.mean([(row == row.max()) / (row == row.max()).sum() for row in z], axis=0),
+    "majority_vote": lambda z, u, rule: np.mean(
+        [(row == row.max()) / (row == row.max()).sum() for row in z], axis=0
+    ),
     "mean_probability": lambda z, u, rule: np.mean([softmax(row) for row in z], axis=0),
     "mean_logit": lambda z, u, rule: softmax(np.mean(z.astype(float), axis=0)),
     "max_probability": lambda z, u, rule: (m := softmax(z).max(axis=0)) / m.sum(),

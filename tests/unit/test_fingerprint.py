@@ -46,7 +46,9 @@ def test_logic_below_changes_those_who_import_it_also_inside_functions(hashes) -
 
 def test_comments_docstrings_and_layout_change_nothing(hashes) -> None:
     before = hashes({})
-    text = '"""Another."""\n# why\ndef f(x):\n    "Told otherwise."\n\n    return (x +\n        1)\n'
+    text = (
+        '"""Another."""\n# why\ndef f(x):\n    "Told otherwise."\n\n    return (x +\n        1)\n'
+    )
     assert hashes({"pkg/base.py": text}) == before
 
 

@@ -77,7 +77,9 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         labels = rng.integers(0, 2, 120)
         scores = rng.normal(size=120) + labels
         positive = 1 / (1 + np.exp(-scores))
-        found = metrics.evaluate(labels, np.stack([1 - positive, positive], 1), np.arange(120), repeat)
+        found = metrics.evaluate(
+            labels, np.stack([1 - positive, positive], 1), np.arange(120), repeat
+        )
         hits += found["auc_macro"].low <= 0.7602 <= found["auc_macro"].high
     assert 88 <= hits <= 100
 

@@ -151,9 +151,7 @@ def test_identical_pictures_are_dealt_to_one_side(root) -> None:
 
 def test_identical_pictures_across_a_given_split_are_counted(root) -> None:
     draw(root / "cat" / "1.png", 0)
-    lines = [
-        f"{c}/{k}.png,{c},{s}" for c in ("cat", "dog") for k, s in enumerate(SPLITS)
-    ]
+    lines = [f"{c}/{k}.png,{c},{s}" for c in ("cat", "dog") for k, s in enumerate(SPLITS)]
     (root / "list.csv").write_text("\n".join(["file,class,split", *lines, "cat/5.png,cat,drop"]))
     report = run(root, csv="list.csv")
     assert report["n_duplicates_across_splits"] == 1

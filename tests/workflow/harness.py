@@ -44,7 +44,12 @@ def attempt(
     configfile = [] if overlay is None else ["--configfile", str(overlay)]
     command = [sys.executable, "-m", "snakemake", "--cores", "2", *configfile, *arguments]
     return subprocess.run(
-        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
 
 

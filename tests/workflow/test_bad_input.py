@@ -44,7 +44,9 @@ def run(folder: Path, root: Path | str, *settings: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_names_with_quotes_spaces_and_shell_signs_are_only_names(photos: Path, tmp_path: Path) -> None:
+def test_names_with_quotes_spaces_and_shell_signs_are_only_names(
+    photos: Path, tmp_path: Path
+) -> None:
     status, output = run(tmp_path, photos)
     assert status == 0, output
     assert (tmp_path / "results/mine/images.npy").exists()

@@ -66,7 +66,9 @@ def test_every_run_has_every_metric_in_its_range(project: Path) -> None:
 
 def test_the_control_is_at_chance(project: Path) -> None:
     metrics = table(project, "metrics")
-    control = metrics[(metrics["classifier"] == "majority_class") & (metrics["metric"] == "auc_macro")]
+    control = metrics[
+        (metrics["classifier"] == "majority_class") & (metrics["metric"] == "auc_macro")
+    ]
     np.testing.assert_allclose(control["value"], 0.5)
 
 
@@ -209,4 +211,3 @@ def _run_stage_on(project: Path, embeddings: Path) -> str:
     assert done.returncode == 2
     assert not (project / "never.npy").exists()
     return done.stderr
-

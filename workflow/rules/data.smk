@@ -8,9 +8,9 @@ rule download:
         complete="resources/{dataset}/complete.json",
     log:
         "resources/{dataset}/download.log",
+    retries: 2 if workflow.is_main_process else 0
     conda:
         "../../envs/patchbench.yaml"
-    retries: 2 if workflow.is_main_process else 0
     params:
         spec=spec("datasets", "dataset"),
     message:
@@ -22,7 +22,9 @@ rule download:
 
 rule prepare:
     input:
-        source=lambda w: rules.download.output.complete if needs_download[w.dataset] else [],
+        source=lambda w: (
+            rules.download.output.complete if needs_download[w.dataset] else []
+        ),
     output:
         images=DATASET + "/images.npy",
         table=DATASET + "/images.parquet",

@@ -25,7 +25,8 @@ rule cut:
     shell:
         "python -m patchbench cut --images {input.images:q} --shard {wildcards.shard}"
         " --patch-size-px {params.entry[patch_size_px]} --stride-px {params.entry[stride_px]}"
-        " --edge {params.entry[edge]} --out $(dirname {output.pixels:q})" + log_and_cost()
+        " --edge {params.entry[edge]} --out $(dirname {output.pixels:q})"
+        + log_and_cost()
 
 
 rule index:

@@ -8,7 +8,10 @@ FIGURES = [
     for figure in available("figures")
 ]
 FIGURE_MODULES = [f"patchbench.figures.{figure}" for figure in available("figures")]
-PAGE_PARTS = [f"{SRC}/patchbench/report/{name}" for name in ("template.html", "style.css", "table.js")]
+PAGE_PARTS = [
+    f"{SRC}/patchbench/report/{name}"
+    for name in ("template.html", "style.css", "table.js")
+]
 
 
 rule collect:
@@ -95,4 +98,5 @@ rule report:
         "Writing the report of study {wildcards.study}"
     shell:
         "python -m patchbench report --study $(dirname {input.tables[0]:q})"
-        " --figures $(dirname {output.page:q})/figures --out {output.page:q}" + log_and_cost()
+        " --figures $(dirname {output.page:q})/figures --out {output.page:q}"
+        + log_and_cost()

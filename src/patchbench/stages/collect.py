@@ -103,9 +103,7 @@ def reports(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "study": config["study"],
         "config": config,
-        "datasets": {
-            name: read_json(f"{folder}/dataset.json") for name, folder in folders.items()
-        },
+        "datasets": {name: read_json(f"{folder}/dataset.json") for name, folder in folders.items()},
         "extraction": {
             f"{name}/{patches}": read_json(f"{folder}/{patches}/extraction.json")
             for name, folder in folders.items()
@@ -127,5 +125,3 @@ def says_of_itself(section: str, name: str, config: dict[str, Any]) -> dict[str,
         "summary": cls.summary,
         "source": cls.source,
     }
-
-

@@ -1,4 +1,4 @@
-"""Cut the images of one shard into patches: images in, pixel shard and its part of the index out."""
+"""Cut the images of one shard into patches, and write its part of the index."""
 
 import argparse
 from pathlib import Path
@@ -75,7 +75,9 @@ def index_rows(
         {
             "image_id": of_image["image_id"].to_numpy(),
             "patch_id": [
-                f"{image}/{place}" for image in table["image_id"].iloc[list(rows)] for place in places
+                f"{image}/{place}"
+                for image in table["image_id"].iloc[list(rows)]
+                for place in places
             ],
             "image_row": np.repeat(np.arange(rows.start, rows.stop), per_image),
             "row": row,

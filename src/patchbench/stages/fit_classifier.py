@@ -11,6 +11,7 @@ import pandas as pd
 from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
 from patchbench.io import provenance, read_array, read_table, write_state
+from patchbench.patchset import gather
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,12 +52,3 @@ def sample(index: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
     )
     rows = np.random.default_rng(seed).choice(len(index), limit, replace=False)
     return index.iloc[np.sort(rows)]
-
-
-def gather(shards: list[np.ndarray], index: pd.DataFrame) -> np.ndarray:
-    """Embeddings of the indexed patches, in index order: (n_patches, dim)."""
-    parts = [
-        shards[number][rows["offset"].to_numpy()]
-        for number, rows in index.groupby("shard", sort=True)
-    ]
-    return np.concatenate(parts)

@@ -15,6 +15,7 @@ from patchbench.bags import Bags, softmax
 from patchbench.cost import Stopwatch, Work
 from patchbench.evaluation import metric_rows, prediction_rows, roc_rows
 from patchbench.io import provenance, read_array, read_json, read_table, write_json, write_table
+from patchbench.patchset import gather
 from patchbench.study import NONE
 
 
@@ -46,10 +47,10 @@ def run(args: argparse.Namespace) -> Work:
             with watch:
                 probabilities = rule.fuse(part.bags)
             predictions.append(prediction_rows(part.images, name, probabilities))
-        decided = np.stack(predictions[-1]["probabilities"])
-        each = np.arange(len(decided))
-        metrics.append(metric_rows(args.about, "image", name, test.labels, decided, each))
-        roc.append(roc_rows("image", name, test.labels, decided))
+        # the last of the two is test
+        each = np.arange(len(probabilities))
+        metrics.append(metric_rows(args.about, "image", name, test.labels, probabilities, each))
+        roc.append(roc_rows("image", name, test.labels, probabilities))
     _write(args, rules, {"predictions": predictions, "roc": roc, "metrics": metrics})
     n_decisions = len(rules) * (len(val.labels) + len(test.labels))
     return Work(n_decisions, "image decision", work_s=watch.elapsed_s)
@@ -62,7 +63,9 @@ def _write(
     chosen = {name: getattr(rule, "chosen", {}) for name, rule in rules.items()}
     write_json(args.out / "fusions.json", {"chosen": chosen}, origin)
     for name, tables in parts.items():
-        write_table(args.out / f"{name}.parquet", pd.concat(tables, ignore_index=True), name, origin)
+        write_table(
+            args.out / f"{name}.parquet", pd.concat(tables, ignore_index=True), name, origin
+        )
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,6 @@ def split_bags(
 ) -> SplitBags:
     """Collect the patch logits of one split, image after image."""
     chosen = index[index["split"] == split]
-    parts = [
-        logits[number][rows["offset"].to_numpy()]
-        for number, rows in chosen.groupby("shard", sort=True)
-    ]
     first = ~chosen["image_row"].duplicated().to_numpy()
     sizes = np.diff(np.append(np.flatnonzero(first), len(chosen)))
     centers = grid.relative_centers(
@@ -97,4 +96,4 @@ def split_bags(
         side_px,
     )
     images = chosen.loc[first, ["image_id", "split", "label"]].reset_index(drop=True)
-    return SplitBags(Bags(np.concatenate(parts), sizes, centers), images)
+    return SplitBags(Bags(gather(logits, chosen), sizes, centers), images)

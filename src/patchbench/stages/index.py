@@ -1,4 +1,4 @@
-"""Join the index parts of all shards and report what was extracted; its presence means all is there."""
+"""Join the index parts of all shards; that the index is there means that all patches are."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,9 @@ from patchbench.io import provenance, read_array, read_table, write_json, write_
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this stage."""
-    parser.add_argument("--parts", type=Path, nargs="+", required=True, help="index parts, in order")
+    parser.add_argument(
+        "--parts", type=Path, nargs="+", required=True, help="index parts, in order"
+    )
     parser.add_argument("--images", type=Path, required=True, help="images.npy of the dataset")
     parser.add_argument("--spec", default="{}", help="JSON: the entry in the config's patches")
     parser.add_argument("--out", type=Path, required=True, help="index.parquet to write")
@@ -33,7 +35,9 @@ def extraction_report(index: pd.DataFrame, side_px: int) -> dict[str, object]:
     first = index[index["image_row"] == index["image_row"].iloc[0]]
     covered = np.zeros((side_px, side_px), dtype=bool)
     for patch in first.itertuples():
-        covered[patch.y_px : patch.y_px + patch.height_px, patch.x_px : patch.x_px + patch.width_px] = True
+        covered[
+            patch.y_px : patch.y_px + patch.height_px, patch.x_px : patch.x_px + patch.width_px
+        ] = True
     known = index["foreground"].dropna()
     return {
         "n_images": int(index["image_row"].nunique()),
