@@ -21,4 +21,4 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        STUDY.format(study=config["study"]) + "/report.html",
+        expand(rules.report.output.page, study=config["study"]),

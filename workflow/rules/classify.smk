@@ -8,10 +8,10 @@ rule fit_classifier:
         index=rules.index.output.index,
         embeddings=shards_of(rules.encode.output.embeddings),
     output:
-        classifier=CLASSIFIER + "/classifier.npz",
-        cost=CLASSIFIER + "/classifier.cost.json",
+        classifier=f"{CLASSIFIER}/classifier.npz",
+        cost=f"{CLASSIFIER}/classifier.cost.json",
     log:
-        CLASSIFIER + "/classifier.log",
+        f"{CLASSIFIER}/classifier.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -22,10 +22,12 @@ rule fit_classifier:
     message:
         "Fitting {wildcards.classifier} on {wildcards.encoder} embeddings of {wildcards.dataset}"
     shell:
-        "python -m patchbench fit_classifier --classifier {wildcards.classifier}"
-        " --spec {params.spec:q} --index {input.index:q} --embeddings {input.embeddings:q}"
-        " --max-fit-mib {params.max_fit_mib} --out {output.classifier:q}"
-        " --seed {wildcards.seed}" + log_and_cost()
+        command(
+            "fit_classifier --classifier {wildcards.classifier}"
+            " --spec {params.spec:q} --index {input.index:q} --embeddings {input.embeddings:q}"
+            " --max-fit-mib {params.max_fit_mib} --out {output.classifier:q}"
+            " --seed {wildcards.seed}"
+        )
 
 
 rule classify:
@@ -33,10 +35,10 @@ rule classify:
         classifier=rules.fit_classifier.output.classifier,
         embeddings=rules.encode.output.embeddings,
     output:
-        patch_logits=CLASSIFIER + "/patch_logits/{shard}.npy",
-        cost=CLASSIFIER + "/patch_logits/{shard}.cost.json",
+        patch_logits=f"{CLASSIFIER}/patch_logits/{{shard}}.npy",
+        cost=f"{CLASSIFIER}/patch_logits/{{shard}}.cost.json",
     log:
-        CLASSIFIER + "/patch_logits/{shard}.log",
+        f"{CLASSIFIER}/patch_logits/{{shard}}.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -46,6 +48,8 @@ rule classify:
     message:
         "Classifying {wildcards.dataset} patches: {wildcards.encoder}, {wildcards.classifier}"
     shell:
-        "python -m patchbench classify --classifier {wildcards.classifier} --spec {params.spec:q}"
-        " --state {input.classifier:q} --embeddings {input.embeddings:q}"
-        " --out {output.patch_logits:q} --seed {wildcards.seed}" + log_and_cost()
+        command(
+            "classify --classifier {wildcards.classifier} --spec {params.spec:q}"
+            " --state {input.classifier:q} --embeddings {input.embeddings:q}"
+            " --out {output.patch_logits:q} --seed {wildcards.seed}"
+        )

@@ -8,11 +8,11 @@ rule cnn:
         images=rules.prepare.output.images,
         table=rules.prepare.output.table,
     output:
-        cnn=CNN + "/cnn.npz",
-        history=CNN + "/history.parquet",
-        cost=CNN + "/cnn.cost.json",
+        cnn=f"{CNN}/cnn.npz",
+        history=f"{CNN}/history.parquet",
+        cost=f"{CNN}/cnn.cost.json",
     log:
-        CNN + "/cnn.log",
+        f"{CNN}/cnn.log",
     conda:
         "../../envs/patchbench.yaml"
     threads: config.get("train_threads", 2)
@@ -24,9 +24,11 @@ rule cnn:
     message:
         "Training {wildcards.cnn} on whole images of {wildcards.dataset} (seed {wildcards.seed})"
     shell:
-        "python -m patchbench cnn --cnn {wildcards.cnn} --spec {params.spec:q}"
-        " --images {input.images:q} --out {output.cnn:q}"
-        " --seed {wildcards.seed} --device {params.device}" + log_and_cost()
+        command(
+            "cnn --cnn {wildcards.cnn} --spec {params.spec:q}"
+            " --images {input.images:q} --out {output.cnn:q}"
+            " --seed {wildcards.seed} --device {params.device}"
+        )
 
 
 rule cnn_predict:
@@ -35,12 +37,12 @@ rule cnn_predict:
         images=rules.prepare.output.images,
         table=rules.prepare.output.table,
     output:
-        predictions=CNN + "/predictions.parquet",
-        metrics=CNN + "/metrics.parquet",
-        roc=CNN + "/roc.parquet",
-        cost=CNN + "/predictions.cost.json",
+        predictions=f"{CNN}/predictions.parquet",
+        metrics=f"{CNN}/metrics.parquet",
+        roc=f"{CNN}/roc.parquet",
+        cost=f"{CNN}/predictions.cost.json",
     log:
-        CNN + "/predictions.log",
+        f"{CNN}/predictions.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -51,6 +53,8 @@ rule cnn_predict:
     message:
         "Predicting {wildcards.dataset} with {wildcards.cnn} (seed {wildcards.seed})"
     shell:
-        "python -m patchbench cnn_predict --cnn {wildcards.cnn} --spec {params.spec:q}"
-        " --state {input.cnn:q} --images {input.images:q} --out $(dirname {output.metrics:q})"
-        " --seed {wildcards.seed} --device {params.device}" + log_and_cost()
+        command(
+            "cnn_predict --cnn {wildcards.cnn} --spec {params.spec:q}"
+            " --state {input.cnn:q} --images {input.images:q} --out $(dirname {output.metrics:q})"
+            " --seed {wildcards.seed} --device {params.device}"
+        )

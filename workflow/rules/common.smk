@@ -109,9 +109,9 @@ def chosen(section):
     return {name: config[section][name] for name in config["benchmark"][section]}
 
 
-def log_and_cost():
-    """The end of every command: who the job is, what it may use, where it tells."""
+def command(arguments):
+    """The command of a stage: who the job is, what it may use, where it tells."""
     return (
-        " --about {params.about:q} --code {params.code:q} --threads {threads}"
-        " --cost {output.cost:q} > {log:q} 2>&1"
+        f"python -m patchbench {arguments} --about {{params.about:q}} --code {{params.code:q}}"
+        " --threads {threads} --cost {output.cost:q} > {log:q} 2>&1"
     )

@@ -26,13 +26,13 @@ rule prepare:
             rules.download.output.complete if needs_download[w.dataset] else []
         ),
     output:
-        images=DATASET + "/images.npy",
-        table=DATASET + "/images.parquet",
-        masks=DATASET + "/masks.npy",
-        report=DATASET + "/dataset.json",
-        cost=DATASET + "/dataset.cost.json",
+        images=f"{DATASET}/images.npy",
+        table=f"{DATASET}/images.parquet",
+        masks=f"{DATASET}/masks.npy",
+        report=f"{DATASET}/dataset.json",
+        cost=f"{DATASET}/dataset.cost.json",
     log:
-        DATASET + "/dataset.log",
+        f"{DATASET}/dataset.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -42,6 +42,7 @@ rule prepare:
     message:
         "Preparing the images of {wildcards.dataset}"
     shell:
-        "python -m patchbench prepare --dataset {wildcards.dataset:q} --spec {params.spec:q}"
-        " --source resources/{wildcards.dataset:q} --out $(dirname {output.images:q})"
-        + log_and_cost()
+        command(
+            "prepare --dataset {wildcards.dataset:q} --spec {params.spec:q}"
+            " --source resources/{wildcards.dataset:q} --out $(dirname {output.images:q})"
+        )

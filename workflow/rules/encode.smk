@@ -10,11 +10,11 @@ rule fit_encoder:
         index=rules.index.output.index,
         pixels=shards_of(rules.cut.output.pixels),
     output:
-        encoder=ENCODER + "/encoder.npz",
-        history=ENCODER + "/history.parquet",
-        cost=ENCODER + "/encoder.cost.json",
+        encoder=f"{ENCODER}/encoder.npz",
+        history=f"{ENCODER}/history.parquet",
+        cost=f"{ENCODER}/encoder.cost.json",
     log:
-        ENCODER + "/encoder.log",
+        f"{ENCODER}/encoder.log",
     conda:
         "../../envs/patchbench.yaml"
     threads: config.get("train_threads", 2)
@@ -27,10 +27,12 @@ rule fit_encoder:
     message:
         "Fitting {wildcards.encoder} on {wildcards.dataset} ({wildcards.patches}, seed {wildcards.seed})"
     shell:
-        "python -m patchbench fit_encoder --encoder {wildcards.encoder} --spec {params.spec:q}"
-        " --patch-size-px {params.size} --images {input.images:q} --index {input.index:q}"
-        " --pixels {input.pixels:q} --out {output.encoder:q}"
-        " --seed {wildcards.seed} --device {params.device}" + log_and_cost()
+        command(
+            "fit_encoder --encoder {wildcards.encoder} --spec {params.spec:q}"
+            " --patch-size-px {params.size} --images {input.images:q} --index {input.index:q}"
+            " --pixels {input.pixels:q} --out {output.encoder:q}"
+            " --seed {wildcards.seed} --device {params.device}"
+        )
 
 
 rule encode:
@@ -38,10 +40,10 @@ rule encode:
         encoder=rules.fit_encoder.output.encoder,
         pixels=rules.cut.output.pixels,
     output:
-        embeddings=ENCODER + "/embeddings/{shard}.npy",
-        cost=ENCODER + "/embeddings/{shard}.cost.json",
+        embeddings=f"{ENCODER}/embeddings/{{shard}}.npy",
+        cost=f"{ENCODER}/embeddings/{{shard}}.cost.json",
     log:
-        ENCODER + "/embeddings/{shard}.log",
+        f"{ENCODER}/embeddings/{{shard}}.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -52,6 +54,8 @@ rule encode:
     message:
         "Encoding {wildcards.dataset} with {wildcards.encoder} ({wildcards.patches}, {wildcards.shard})"
     shell:
-        "python -m patchbench encode --encoder {wildcards.encoder} --spec {params.spec:q}"
-        " --state {input.encoder:q} --pixels {input.pixels:q} --out {output.embeddings:q}"
-        " --seed {wildcards.seed} --device {params.device}" + log_and_cost()
+        command(
+            "encode --encoder {wildcards.encoder} --spec {params.spec:q}"
+            " --state {input.encoder:q} --pixels {input.pixels:q} --out {output.embeddings:q}"
+            " --seed {wildcards.seed} --device {params.device}"
+        )

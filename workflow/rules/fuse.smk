@@ -9,13 +9,13 @@ rule fuse:
         report=rules.index.output.report,
         patch_logits=shards_of(rules.classify.output.patch_logits),
     output:
-        predictions=CLASSIFIER + "/predictions.parquet",
-        metrics=CLASSIFIER + "/metrics.parquet",
-        roc=CLASSIFIER + "/roc.parquet",
-        fusions=CLASSIFIER + "/fusions.json",
-        cost=CLASSIFIER + "/predictions.cost.json",
+        predictions=f"{CLASSIFIER}/predictions.parquet",
+        metrics=f"{CLASSIFIER}/metrics.parquet",
+        roc=f"{CLASSIFIER}/roc.parquet",
+        fusions=f"{CLASSIFIER}/fusions.json",
+        cost=f"{CLASSIFIER}/predictions.cost.json",
     log:
-        CLASSIFIER + "/predictions.log",
+        f"{CLASSIFIER}/predictions.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -31,6 +31,8 @@ rule fuse:
     message:
         "Fusing {wildcards.dataset} votes: {wildcards.encoder}, {wildcards.classifier}"
     shell:
-        "python -m patchbench fuse --fusions {params.fusions:q} --index {input.index:q}"
-        " --patch-logits {input.patch_logits:q} --out $(dirname {output.metrics:q})"
-        " --seed {wildcards.seed}" + log_and_cost()
+        command(
+            "fuse --fusions {params.fusions:q} --index {input.index:q}"
+            " --patch-logits {input.patch_logits:q} --out $(dirname {output.metrics:q})"
+            " --seed {wildcards.seed}"
+        )

@@ -9,11 +9,11 @@ rule cut:
         table=rules.prepare.output.table,
         masks=rules.prepare.output.masks,
     output:
-        pixels=PATCHES + "/pixels/{shard}.npy",
-        part=PATCHES + "/pixels/{shard}.parquet",
-        cost=PATCHES + "/pixels/{shard}.cost.json",
+        pixels=f"{PATCHES}/pixels/{{shard}}.npy",
+        part=f"{PATCHES}/pixels/{{shard}}.parquet",
+        cost=f"{PATCHES}/pixels/{{shard}}.cost.json",
     log:
-        PATCHES + "/pixels/{shard}.log",
+        f"{PATCHES}/pixels/{{shard}}.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -23,22 +23,23 @@ rule cut:
     message:
         "Cutting {wildcards.dataset} into patches ({wildcards.patches}, {wildcards.shard})"
     shell:
-        "python -m patchbench cut --images {input.images:q} --shard {wildcards.shard}"
-        " --patch-size-px {params.entry[patch_size_px]} --stride-px {params.entry[stride_px]}"
-        " --edge {params.entry[edge]} --out $(dirname {output.pixels:q})"
-        + log_and_cost()
+        command(
+            "cut --images {input.images:q} --shard {wildcards.shard}"
+            " --patch-size-px {params.entry[patch_size_px]} --stride-px {params.entry[stride_px]}"
+            " --edge {params.entry[edge]} --out $(dirname {output.pixels:q})"
+        )
 
 
 rule index:
     input:
-        parts=shards_of(PATCHES + "/pixels/{shard}.parquet"),
+        parts=shards_of(f"{PATCHES}/pixels/{{shard}}.parquet"),
         images=rules.prepare.output.images,
     output:
-        index=PATCHES + "/index.parquet",
-        report=PATCHES + "/extraction.json",
-        cost=PATCHES + "/index.cost.json",
+        index=f"{PATCHES}/index.parquet",
+        report=f"{PATCHES}/extraction.json",
+        cost=f"{PATCHES}/index.cost.json",
     log:
-        PATCHES + "/index.log",
+        f"{PATCHES}/index.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -48,5 +49,7 @@ rule index:
     message:
         "Indexing the patches of {wildcards.dataset} ({wildcards.patches})"
     shell:
-        "python -m patchbench index --parts {input.parts:q} --images {input.images:q}"
-        " --spec {params.spec:q} --out {output.index:q}" + log_and_cost()
+        command(
+            "index --parts {input.parts:q} --images {input.images:q}"
+            " --spec {params.spec:q} --out {output.index:q}"
+        )

@@ -24,16 +24,16 @@ rule collect:
         sorted({f"{run.encoder_folder}/history.parquet" for run in plan.runs(config)}),
         plan.cost_files(config),
     output:
-        metrics=STUDY + "/metrics.parquet",
-        predictions=STUDY + "/predictions.parquet",
-        roc=STUDY + "/roc.parquet",
-        history=STUDY + "/history.parquet",
-        costs=STUDY + "/costs.parquet",
-        thumbnails=STUDY + "/thumbnails.npz",
-        run=STUDY + "/run.json",
-        cost=STUDY + "/collect.cost.json",
+        metrics=f"{STUDY}/metrics.parquet",
+        predictions=f"{STUDY}/predictions.parquet",
+        roc=f"{STUDY}/roc.parquet",
+        history=f"{STUDY}/history.parquet",
+        costs=f"{STUDY}/costs.parquet",
+        thumbnails=f"{STUDY}/thumbnails.npz",
+        run=f"{STUDY}/run.json",
+        cost=f"{STUDY}/collect.cost.json",
     log:
-        STUDY + "/collect.log",
+        f"{STUDY}/collect.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -43,13 +43,14 @@ rule collect:
     message:
         "Collecting the tables of study {wildcards.study}"
     shell:
-        "python -m patchbench collect --config {params.config:q} --out $(dirname {output.run:q})"
-        + log_and_cost()
+        command(
+            "collect --config {params.config:q} --out results/studies/{wildcards.study}"
+        )
 
 
 rule draw:
     input:
-        rules.collect.output,
+        tables=rules.collect.output,
     output:
         [
             report(
@@ -64,9 +65,9 @@ rule draw:
             for dataset, figure in FIGURES
             for kind in ("pdf", "png", "csv")
         ],
-        cost=STUDY + "/figures/draw.cost.json",
+        cost=f"{STUDY}/figures/draw.cost.json",
     log:
-        STUDY + "/figures/draw.log",
+        f"{STUDY}/figures/draw.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -75,8 +76,9 @@ rule draw:
     message:
         "Drawing the figures of study {wildcards.study}"
     shell:
-        "python -m patchbench draw --study $(dirname {input[0]:q}) --out $(dirname {output.cost:q})"
-        + log_and_cost()
+        command(
+            "draw --study results/studies/{wildcards.study} --out $(dirname {output.cost:q})"
+        )
 
 
 rule report:
@@ -85,10 +87,10 @@ rule report:
         figures=rules.draw.output,
         parts=PAGE_PARTS,
     output:
-        page=STUDY + "/report.html",
-        cost=STUDY + "/report.cost.json",
+        page=f"{STUDY}/report.html",
+        cost=f"{STUDY}/report.cost.json",
     log:
-        STUDY + "/report.log",
+        f"{STUDY}/report.log",
     conda:
         "../../envs/patchbench.yaml"
     params:
@@ -97,6 +99,7 @@ rule report:
     message:
         "Writing the report of study {wildcards.study}"
     shell:
-        "python -m patchbench report --study $(dirname {input.tables[0]:q})"
-        " --figures $(dirname {output.page:q})/figures --out {output.page:q}"
-        + log_and_cost()
+        command(
+            "report --study results/studies/{wildcards.study}"
+            " --figures results/studies/{wildcards.study}/figures --out {output.page:q}"
+        )
