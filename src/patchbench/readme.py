@@ -1,7 +1,9 @@
 """Fill the tables of README.md from code and results, so that they cannot drift.
 
 ``python -m patchbench readme`` rewrites what stands between markers like
-``<!-- methods:begin -->`` and ``<!-- methods:end -->``.
+``<!-- encoders:begin -->`` and ``<!-- encoders:end -->``. Tables of methods come from what the
+plug-ins say of themselves; tables of results from ``docs/results/<study>.json``, which
+``--study`` writes from a study's folder.
 """
 
 import re
@@ -9,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from patchbench import plugins
+from patchbench.results_table import METHOD, mean_runtime, merge_controls, scores, with_one_fusion
+from patchbench.study import Study
 
 SECTIONS = {
     "datasets": "Dataset",
@@ -74,3 +78,72 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def summary(study: Study) -> dict[str, Any]:
+    """What README.md tells of a study, ready for JSON: its run, and a row per method.
+
+    Every patch method stands with the mean of probabilities, a fusion fixed beforehand; seeds
+    are averaged.
+    """
+    rows = []
+    for dataset in study.datasets:
+        frame = with_one_fusion(merge_controls(scores(study, dataset, "image")))
+        times = mean_runtime(study, dataset).set_index(["patches", "encoder", "classifier"])
+        patch = scores(study, dataset, "patch").set_index(["patches", "encoder", "classifier"])
+        accuracy = scores(study, dataset, "image", "accuracy").set_index([*METHOD, "fusion"])
+        for row in frame.to_dict("records"):
+            key = (row["patches"], row["encoder"], row["classifier"])
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "method": row["label"],
+                    "patch_auc": float(patch["value"].get(key, float("nan"))),
+                    "image_auc": [row["value"], row["low"], row["high"]],
+                    "accuracy": float(accuracy["value"][(*key, row["detector"], row["fusion"])]),
+                    "train_s": float(times["train_s"][key]),
+                    "ms_per_image": float(times["inference_ms_per_image"][key]),
+                    "n_images": int(row["n_images"]),
+                    "n_seeds": int(row["n_seeds"]),
+                }
+            )
+    run = {key: study.run[key] for key in ("date", "commit", "dirty", "host", "versions")}
+    return {"study": study.name, "run": run, "rows": rows}
+
+
+def result_table(told: Mapping[str, Any]) -> str:
+    """Markdown of a study's summary: a table for each dataset, then where it comes from."""
+    parts = []
+    for dataset in dict.fromkeys(row["dataset"] for row in told["rows"]):
+        rows = [row for row in told["rows"] if row["dataset"] == dataset]
+        cells = [
+            [
+                row["method"],
+                _number(row["patch_auc"], 3),
+                "{} [{}, {}]".format(*(_number(value, 3) for value in row["image_auc"])),
+                _number(row["accuracy"], 3),
+                _number(row["train_s"], 1),
+                _number(row["ms_per_image"], 2),
+            ]
+            for row in rows
+        ]
+        head = [
+            f"`{dataset}`, {rows[0]['n_images']} test images",
+            "patch AUC",
+            "image AUC [95 %]",
+            "accuracy",
+            "training, s",
+            "ms per image",
+        ]
+        parts.append(table(head, cells))
+    host, run = told["run"]["host"], told["run"]
+    origin = (
+        f"Study `{told['study']}`, {run['date']}, commit `{run['commit']}`, {host['cpu']}, "
+        f"{host['cores']} cores, {host['memory_gib']} GiB, PyTorch {run['versions'].get('torch')}; "
+        f"{rows[0]['n_seeds']} seed(s)."
+    )
+    return "\n\n".join([*parts, origin])
+
+
+def _number(value: float, digits: int) -> str:
+    return "" if value != value else f"{value:.{digits}f}"

@@ -1,0 +1,52 @@
+"""Fill the tables of README.md from the code and from studies that were run."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from patchbench.cost import Work
+from patchbench.errors import UserError
+from patchbench.readme import SECTIONS, fill, method_table, result_table, summary
+from patchbench.study import open_study
+
+PICTURES = ("dataset_overview", "fusion_comparison", "auc_against_runtime")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this stage."""
+    parser.add_argument("--study", type=Path, nargs="*", default=[], help="folders of studies")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder of README.md")
+
+
+def run(args: argparse.Namespace) -> Work:
+    """Keep what the studies tell under ``docs/``, then rewrite the tables."""
+    for folder in args.study:
+        told = summary(open_study(folder))
+        if told["run"]["dirty"]:
+            raise UserError(f"{folder} was run with uncommitted changes; commit and run it again")
+        keep(folder, told, args.root / "docs")
+    readme = args.root / "README.md"
+    readme.write_text(filled(args.root), encoding="utf-8")
+    return Work(1, "page")
+
+
+def keep(folder: Path, told: dict[str, object], docs: Path) -> None:
+    """Copy a study's numbers and figures to where the README shows them."""
+    (docs / "results").mkdir(parents=True, exist_ok=True)
+    path = docs / "results" / f"{told['study']}.json"
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    for dataset in sorted(p for p in (folder / "figures").iterdir() if p.is_dir()):
+        target = docs / "figures" / dataset.name
+        target.mkdir(parents=True, exist_ok=True)
+        for name in PICTURES:
+            shutil.copy(dataset / f"{name}.png", target / f"{name}.png")
+
+
+def filled(root: Path) -> str:
+    """The README with every table as the code and ``docs/results`` have it now."""
+    blocks = {section: method_table(section) for section in SECTIONS}
+    for path in sorted((root / "docs/results").glob("*.json")):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        blocks[f"results {told['study']}"] = result_table(told)
+    return fill((root / "README.md").read_text(encoding="utf-8"), blocks)

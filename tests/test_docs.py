@@ -1,0 +1,59 @@
+"""What the documents say is what the code has."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from patchbench import plugins
+from patchbench.readme import fill
+from patchbench.stages.readme import filled
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
+    assert filled(ROOT) == README, "run: python -m patchbench readme"
+
+
+def test_a_missing_block_is_noticed() -> None:
+    with pytest.raises(ValueError, match="'encoders'"):
+        fill("no markers here", {"encoders": "x"})
+
+
+def test_everything_the_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src="([^":]+)"', README)
+    assert links
+    missing = [link for link in links if not (ROOT / link).exists()]
+    assert not missing
+
+
+def test_every_make_target_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z]+)", README, re.MULTILINE)) <= targets
+
+
+def test_every_figure_has_its_caption_for_the_snakemake_report() -> None:
+    captions = {p.stem for p in (ROOT / "workflow/report").glob("*.rst")}
+    assert captions == set(plugins.available("figures"))
+
+
+def test_every_required_package_is_pinned_with_a_reason() -> None:
+    lock = {
+        line.split("==")[0].lower()
+        for line in (ROOT / "envs/lock.txt").read_text().splitlines()
+        if "==" in line
+    }
+    for line in (ROOT / "envs/requirements.txt").read_text().splitlines():
+        if "==" in line:
+            assert re.fullmatch(r"[A-Za-z0-9_.-]+==[\w.]+ +# .+", line), line
+            assert line.split("==")[0].lower() in lock, line
+
+
+def test_shipped_studies_begin_with_the_command_that_runs_them() -> None:
+    for path in (ROOT / "workflow/studies").glob("*.yaml"):
+        text = path.read_text()
+        assert f"--configfile workflow/studies/{path.name}" in text
+        assert yaml.safe_load(text)["study"] == path.stem
