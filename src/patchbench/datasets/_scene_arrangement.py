@@ -43,7 +43,10 @@ def layouts() -> np.ndarray:
     Corners are top left, top right, bottom left, bottom right; values index :data:`PARTS`.
     In every class, every part lies on every corner in exactly one of the versions.
     """
-    first = np.array([(0, *rest) for rest in permutations((1, 2, 3))])
+    # even permutations first: in the first three classes beside, across and diagonal all
+    # differ, so any one of the relations tells those classes apart
+    rests = sorted(permutations((1, 2, 3)), key=lambda rest: (rest[1] - rest[0]) % 3)
+    first = np.array([(0, *rest) for rest in rests])
     swaps = np.array([(0, 1, 2, 3), (1, 0, 3, 2), (2, 3, 0, 1), (3, 2, 1, 0)])
     return first[:, swaps]
 
@@ -51,7 +54,7 @@ def layouts() -> np.ndarray:
 def geometry(size_px: int) -> tuple[int, int, int]:
     """Side of a part's box, step between boxes, and room for a random offset, in pixels."""
     gap = max(MIN_GAP_PX, round(0.354 * size_px))
-    box = ceil(0.4 * (size_px - gap))
+    box = ceil(0.43 * (size_px - gap))
     step = box + gap
     return box, step, size_px - box - step
 
@@ -76,7 +79,7 @@ def _put_part(window: np.ndarray, part: int, sun: tuple[float, float], rng: Rng)
     """Draw a part in the middle of its box; it looks the same wherever the box lies."""
     box = len(window)
     corners = shapes.turned(shapes.SHAPES[PARTS[part]], rng.uniform(0, 2 * np.pi))
-    radius = 0.37 * box * rng.uniform(0.88, 1.0)  # leaves room for the shadow in the box
+    radius = 0.38 * box * rng.uniform(0.88, 1.0)  # leaves room for the shadow in the box
     alpha = shapes.coverage(corners, (box / 2, box / 2), radius, box)
     paint = np.array(_PART_COLOURS[part], dtype=np.float32) * np.float32(rng.uniform(0.8, 1.1))
     light.put(window, alpha, paint, sun, edge_px=0.16 * box, shadow_px=0.06 * box)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from patchbench.errors import UserError
-from patchbench.networks.settings import Augmentation, Computation, Plan, check_bagnet
+from patchbench.networks.settings import Augmentation, Computation, Plan, Recipe, check_bagnet
 from patchbench.seeds import derive
 
 if TYPE_CHECKING:
@@ -62,13 +62,13 @@ class Encoder:
     receptive_field_px: int = 17
     width: int = 16
     layers: tuple[int, ...] = (1, 1, 1, 1)
-    epochs: int = 10
+    epochs: int = 12
     batch_size: int = 16
     lr: float = 0.004
     weight_decay: float = 0.05
     crop: float = 0.75
-    jitter: float = 0.2
-    precision: str = "float32"
+    jitter: float = 0.0
+    precision: str = "auto"
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
@@ -90,14 +90,16 @@ class Encoder:
                 f"patch_size_px is {self.patch_size_px}, less than receptive_field_px "
                 f"{self.receptive_field_px}; take larger patches or another BagNet"
             )
-        self._plan = Plan(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
+        self._recipe = Recipe(
+            Plan(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+            ),
+            Augmentation(crop=self.crop, jitter=self.jitter),
+            Computation(self.device, self.precision),
         )
-        self._augmentation = Augmentation(crop=self.crop, jitter=self.jitter)
-        self._computation = Computation(self.device, self.precision)
 
     @property
     def dim(self) -> int:
@@ -133,9 +135,7 @@ class Encoder:
                 LabelledImages(data.images, data.train_rows, data.train_labels),
                 LabelledImages(data.images, data.val_rows, data.val_labels),
                 self._scale,
-                self._augmentation,
-                self._plan,
-                self._computation,
+                self._recipe,
                 seed,
                 "bagnet",
             )
@@ -143,7 +143,7 @@ class Encoder:
         return history
 
     def _check_crop(self, height_px: int, width_px: int) -> None:
-        sides = self._augmentation.crop_sides(height_px, width_px)
+        sides = self._recipe.augmentation.crop_sides(height_px, width_px)
         if min(sides) < self.receptive_field_px:
             raise UserError(
                 f"encoder bagnet: crop {self.crop} of {height_px} x {width_px} px images is less "

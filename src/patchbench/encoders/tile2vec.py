@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from patchbench.errors import UserError
-from patchbench.networks.settings import Computation, Plan, check_counts
+from patchbench.networks.settings import Augmentation, Computation, Plan, Recipe, check_counts
 from patchbench.seeds import derive
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Encoder:
     epochs: int = 8
     batch_size: int = 32
     lr: float = 0.002
-    precision: str = "float32"
+    precision: str = "auto"
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
@@ -90,14 +90,17 @@ class Encoder:
             raise ValueError(f"margin is {self.margin}; give a number above 0")
         if not self.l2 >= 0:
             raise ValueError(f"l2 is {self.l2}; give 0 or more")
-        self._plan = Plan(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=0.0,
-            betas=(0.5, 0.999),
+        self._recipe = Recipe(
+            Plan(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                lr=self.lr,
+                weight_decay=0.0,
+                betas=(0.5, 0.999),
+            ),
+            Augmentation(quarter_turns=True),
+            Computation(self.device, self.precision),
         )
-        self._computation = Computation(self.device, self.precision)
 
     @property
     def receptive_field_px(self) -> int:
@@ -135,8 +138,7 @@ class Encoder:
                 self.n_triplets,
                 (self.margin, self.l2),
                 self._scale,
-                self._plan,
-                self._computation,
+                self._recipe,
                 seed,
             )
         self._prepare()

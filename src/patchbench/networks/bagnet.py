@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from patchbench.networks.pointwise import convolution
+
 from patchbench.networks.settings import check_bagnet
 
 # per receptive field: whether the first block of each stage has a 3x3 convolution
@@ -36,14 +38,14 @@ class Bottleneck(nn.Module):
         n_out = width * EXPANSION
         self.conv1 = nn.Conv2d(n_in, width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, kernel_size, stride, bias=False)
+        self.conv2 = convolution(width, width, kernel_size, stride)
         self.bn2 = nn.BatchNorm2d(width)
         self.conv3 = nn.Conv2d(width, n_out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(n_out)
         self.downsample: nn.Sequential | None = None
         if stride != 1 or n_in != n_out:
             self.downsample = nn.Sequential(
-                nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)
+                convolution(n_in, n_out, 1, stride), nn.BatchNorm2d(n_out)
             )
 
     def forward(self, features: Tensor) -> Tensor:

@@ -28,4 +28,5 @@ def folded(network: Network) -> Network:
 
 
 def _is_pair(module: nn.Sequential) -> bool:
-    return [type(child) for child in module] == [nn.Conv2d, nn.BatchNorm2d]
+    kinds = (nn.Conv2d, nn.BatchNorm2d)
+    return len(module) == len(kinds) and all(map(isinstance, module, kinds))

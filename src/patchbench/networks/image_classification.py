@@ -11,7 +11,8 @@ from torch.nn import functional
 from patchbench.networks.augment import augmented
 from patchbench.networks.inference import in_batches
 from patchbench.networks.pixels import Scale
-from patchbench.networks.settings import Augmentation, Computation, Plan
+from patchbench.networks.precision import autocast
+from patchbench.networks.settings import Recipe
 from patchbench.networks.training import train
 
 INFERENCE_BATCH = 16
@@ -26,20 +27,12 @@ class LabelledImages:
     labels: np.ndarray
 
 
-def autocast(computation: Computation) -> torch.autocast:
-    """Give the context to run a training step in."""
-    reduced = computation.precision == "bfloat16"
-    return torch.autocast(computation.device, torch.bfloat16, enabled=reduced)
-
-
 def train_classifier(
     network: nn.Module,
     train_images: LabelledImages,
     val_images: LabelledImages,
     scale: Scale,
-    augmentation: Augmentation,
-    plan: Plan,
-    computation: Computation,
+    recipe: Recipe,
     seed: int,
     what: str,
 ) -> pd.DataFrame:
@@ -50,20 +43,21 @@ def train_classifier(
     history : DataFrame
         Table "history": loss (nats) on train and val, accuracy on val.
     """
-    device = computation.device
+    device = recipe.computation.device
     labels = torch.from_numpy(train_images.labels).to(device)
     val_labels = torch.from_numpy(val_images.labels)
 
     def batch_loss(rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        images = augmented(train_images.images[train_images.rows[rows]], augmentation, rng)
-        with autocast(computation):
+        pixels = train_images.images[train_images.rows[rows]]
+        images = augmented(pixels, recipe.augmentation, rng)
+        with autocast(recipe.computation):
             logits = network(scale.apply(images, device))
         return functional.cross_entropy(logits.float(), labels[torch.from_numpy(rows)])
 
     def validation() -> dict[str, float]:
         if not len(val_images.rows):
             return {}
-        with autocast(computation):
+        with autocast(recipe.computation):
             found = predict_logits(network, val_images.images, val_images.rows, scale, device)
         logits = torch.from_numpy(found)
         return {
@@ -72,7 +66,7 @@ def train_classifier(
         }
 
     n_items = len(train_images.rows)
-    return train(network, batch_loss, n_items, validation, plan, seed, what)
+    return train(network, batch_loss, n_items, validation, recipe.plan, seed, what)
 
 
 def predict_logits(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 BAGNET_RECEPTIVE_FIELDS_PX = (9, 17, 33)
 CNN_TYPES = ("resnet18", "resnet50", "vgg16_bn")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Augmentation:
     crop: float = 1.0
     flip: bool = True
     quarter_turns: bool = False
-    jitter: float = 0.2
+    jitter: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.crop <= 1:
@@ -85,17 +85,28 @@ class Computation:
     device : str
         cpu, cuda or mps.
     precision : str
-        ``bfloat16`` trains up to twice as fast where the processor has instructions for it.
+        ``bfloat16`` trains up to twice as fast where the processor has instructions for it;
+        ``auto`` takes it there and ``float32`` elsewhere, so results of two kinds of processor
+        differ a little.
     """
 
     device: str = "cpu"
-    precision: str = "float32"
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             raise ValueError(
                 f"precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}"
             )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that is set about one training."""
+
+    plan: Plan
+    augmentation: Augmentation
+    computation: Computation
 
 
 def check_counts(**counts: int) -> None:

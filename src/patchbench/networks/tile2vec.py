@@ -9,6 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional
 
+from patchbench.networks.pointwise import convolution
+
 N_STAGES = 5
 BLOCKS_PER_STAGE = 2
 
@@ -27,7 +29,7 @@ class Block(nn.Module):
         self.shortcut = nn.Sequential()
         if stride != 1 or n_in != n_out:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(n_in, n_out, 1, stride, bias=False), nn.BatchNorm2d(n_out)
+                convolution(n_in, n_out, 1, stride), nn.BatchNorm2d(n_out)
             )
 
     def forward(self, features: Tensor) -> Tensor:

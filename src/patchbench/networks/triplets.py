@@ -14,13 +14,12 @@ from torch.nn import functional
 
 from patchbench.errors import UserError
 from patchbench.networks.augment import augmented
-from patchbench.networks.image_classification import autocast
 from patchbench.networks.pixels import Scale
-from patchbench.networks.settings import Augmentation, Computation, Plan
+from patchbench.networks.precision import autocast
+from patchbench.networks.settings import Recipe
 from patchbench.networks.training import train
 
 MAX_VAL_TRIPLETS = 512
-_TILE_CHANGES = Augmentation(quarter_turns=True, jitter=0.0)
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ def train_on_triplets(
     n_triplets: int,
     distance: tuple[float, float],
     scale: Scale,
-    plan: Plan,
-    computation: Computation,
+    recipe: Recipe,
     seed: int,
 ) -> pd.DataFrame:
     """Train by :func:`triplet_loss` on fresh triplets each epoch; see :func:`training.train`.
@@ -124,23 +122,24 @@ def train_on_triplets(
         Table "history": loss on train and val; on val also ``ordered``, the share of triplets
         whose distant tile is farther away than the neighbour.
     """
-    device = computation.device
+    device = recipe.computation.device
     rng = np.random.default_rng(seed)
     places = np.empty((0, 3, 3), int)
     if len(val_tiles.rows) > 1:
         places = val_tiles.draw(min(n_triplets, MAX_VAL_TRIPLETS), rng)
 
     def batch_loss(rows: np.ndarray, rng: np.random.Generator) -> Tensor:
-        tiles = augmented(train_tiles.cut(train_tiles.draw(len(rows), rng)), _TILE_CHANGES, rng)
-        with autocast(computation):
-            embeddings = network(scale.apply(tiles, device))
+        tiles = train_tiles.cut(train_tiles.draw(len(rows), rng))
+        images = augmented(tiles, recipe.augmentation, rng)
+        with autocast(recipe.computation):
+            embeddings = network(scale.apply(images, device))
         return triplet_loss(embeddings.float(), *distance)
 
     def validation() -> dict[str, float]:
         if not len(places):
             return {}
-        parts = np.array_split(places, -(-len(places) // plan.batch_size))
-        with autocast(computation):
+        parts = np.array_split(places, -(-len(places) // recipe.plan.batch_size))
+        with autocast(recipe.computation):
             batches = [network(scale.tensor(val_tiles.cut(part), device)) for part in parts]
         by_role = zip(*(batch.float().chunk(3) for batch in batches), strict=True)
         anchor, neighbour, distant = (torch.cat(role) for role in by_role)
@@ -150,4 +149,4 @@ def train_on_triplets(
             "ordered": (far > near).double().mean().item(),
         }
 
-    return train(network, batch_loss, n_triplets, validation, plan, seed, "tile2vec")
+    return train(network, batch_loss, n_triplets, validation, recipe.plan, seed, "tile2vec")

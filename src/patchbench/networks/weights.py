@@ -19,7 +19,10 @@ Network = TypeVar("Network", bound=nn.Module)
 
 def placed(network: Network, device: str) -> Network:
     """Bring ``network`` to ``device``, its weights laid out channels last."""
-    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    network.to(device)
+    # modules are moved in place; the stubs of this overload do not know channels last
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def to_arrays(network: nn.Module) -> dict[str, np.ndarray]:

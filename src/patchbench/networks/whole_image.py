@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from patchbench.networks.settings import CNN_TYPES, Augmentation, Computation, Plan
+from patchbench.networks.settings import CNN_TYPES, Augmentation, Computation, Plan, Recipe
 from patchbench.plugins import construct
 from patchbench.seeds import derive
 
@@ -48,17 +48,17 @@ class WholeImageCnn:
     crop, jitter
         See :class:`~patchbench.networks.settings.Augmentation`.
     precision : str
-        Of training: ``float32``, or ``bfloat16`` where the processor is faster with it.
+        Of training; see :class:`~patchbench.networks.settings.Computation`.
     """
 
     type: str = "resnet18"
-    epochs: int = 12
-    batch_size: int = 32
-    lr: float = 0.002
+    epochs: int = 6
+    batch_size: int = 16
+    lr: float = 0.001
     weight_decay: float = 0.05
-    crop: float = 0.875
-    jitter: float = 0.2
-    precision: str = "float32"
+    crop: float = 1.0
+    jitter: float = 0.0
+    precision: str = "auto"
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
@@ -66,14 +66,16 @@ class WholeImageCnn:
     def __post_init__(self) -> None:
         if self.type not in CNN_TYPES:
             raise ValueError(f"type is {self.type!r}; choose one of {', '.join(CNN_TYPES)}")
-        self._plan = Plan(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
+        self._recipe = Recipe(
+            Plan(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+            ),
+            Augmentation(crop=self.crop, jitter=self.jitter),
+            Computation(self.device, self.precision),
         )
-        self._augmentation = Augmentation(crop=self.crop, jitter=self.jitter)
-        self._computation = Computation(self.device, self.precision)
 
     def fit(
         self,
@@ -116,9 +118,7 @@ class WholeImageCnn:
                 LabelledImages(images, train_rows, train_labels),
                 LabelledImages(images, val_rows, val_labels),
                 self._scale,
-                self._augmentation,
-                self._plan,
-                self._computation,
+                self._recipe,
                 seed,
                 self.type,
             )

@@ -1,0 +1,211 @@
+"""The training loop, what it feeds networks, and the whole-image CNN on top of it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from patchbench.errors import UserError
+from patchbench.networks.augment import augmented
+from patchbench.networks.folding import folded
+from patchbench.networks.pixels import Scale
+from patchbench.networks.reproducible import reproducible
+from patchbench.networks.settings import Augmentation, Plan
+from patchbench.networks.tile2vec import Tile2Vec
+from patchbench.networks.training import train
+from patchbench.networks.triplets import Triplets, triplet_loss
+from patchbench.networks.weights import from_arrays, to_arrays
+from patchbench.networks.whole_image import WholeImageCnn
+
+UNCHANGED = Augmentation(crop=1.0, flip=False, jitter=0.0)
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (12, 40, 32, 3), dtype=np.uint8)
+
+
+def test_the_epoch_with_the_lowest_val_loss_is_kept():
+    network = nn.Linear(1, 1, bias=False)
+    seen, losses = [], iter([3.0, 1.0, 2.0])
+
+    def validation():
+        assert not network.training
+        seen.append(network.weight.item())
+        return {"loss": next(losses)}
+
+    plan = Plan(epochs=3, batch_size=2, lr=0.1)
+    history = train(
+        network, lambda rows, rng: network(torch.ones(1, 1)).sum(), 4, validation, plan, 0, "toy"
+    )
+    assert network.weight.item() == seen[1]
+    assert len(set(seen)) == 3
+    assert history.loc[history["kept"], "epoch"].unique().tolist() == [2]
+    assert not network.training
+
+
+def test_every_item_is_used_once_an_epoch_and_no_batch_is_tiny():
+    network = nn.Linear(1, 1)
+    batches = []
+
+    def batch_loss(rows, rng):
+        batches.append(rows)
+        return network(torch.ones(1, 1)).sum()
+
+    history = train(network, batch_loss, 9, dict, Plan(epochs=1, batch_size=4, lr=0.1), 0, "toy")
+    assert sorted(np.concatenate(batches)) == list(range(9))
+    assert [len(rows) for rows in batches] == [5, 4]
+    assert history["kept"].all(), "without val the last epoch is kept"
+
+
+def test_fewer_items_than_a_batch_still_train():
+    network = nn.Linear(1, 1)
+    plan = Plan(epochs=1, batch_size=50, lr=0.1)
+    history = train(
+        network, lambda rows, rng: network(torch.ones(1, 1)).sum(), 3, dict, plan, 0, ""
+    )
+    assert len(history) == 1
+
+
+def test_a_loss_that_is_no_number_names_the_way_out():
+    network = nn.Linear(1, 1)
+    plan = Plan(epochs=2, batch_size=2, lr=0.5)
+    with pytest.raises(UserError, match=r"training toy: .* epoch 1; lower lr \(now 0.5\)"):
+        train(
+            network,
+            lambda rows, rng: network(torch.ones(1, 1)).sum() * np.nan,
+            4,
+            dict,
+            plan,
+            0,
+            "toy",
+        )
+
+
+def test_reproducible_leaves_pytorch_as_it_was():
+    before = torch.get_rng_state(), torch.get_num_threads()
+    with reproducible(seed=5, threads=1):
+        first = torch.rand(3)
+        assert torch.are_deterministic_algorithms_enabled()
+    with reproducible(seed=5, threads=1):
+        assert torch.equal(torch.rand(3), first)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert torch.get_num_threads() == before[1]
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_augmentation_without_changes_gives_the_pixels(images):
+    out = augmented(images, UNCHANGED, np.random.default_rng(0))
+    assert out.dtype == torch.float32
+    np.testing.assert_array_equal(out.permute(0, 2, 3, 1).numpy(), images)
+
+
+def test_crops_and_flips_only_choose_pixels(images):
+    rng = np.random.default_rng(0)
+    out = augmented(images[:1].repeat(40, axis=0), Augmentation(crop=0.5, jitter=0.0), rng)
+    crops = out.permute(0, 2, 3, 1).numpy()
+    assert crops.shape == (40, 20, 16, 3)
+    places = [(y, x) for y in range(21) for x in range(17)]
+    windows = {images[0, y : y + 20, x : x + 16].astype("f4").tobytes() for y, x in places}
+    found = [
+        (crop.tobytes() in windows, np.ascontiguousarray(crop[:, ::-1]).tobytes() in windows)
+        for crop in crops
+    ]
+    assert all(plain or mirrored for plain, mirrored in found)
+    assert 5 < sum(plain for plain, _ in found) < 35
+
+
+def test_jitter_keeps_images_apart_and_is_drawn_per_image(images):
+    out = augmented(
+        images[:1].repeat(2, axis=0), Augmentation(jitter=0.3), np.random.default_rng(0)
+    )
+    assert not torch.allclose(out[0], out[1])
+    assert torch.isfinite(out).all()
+
+
+def test_scale_is_that_of_the_chosen_rows(images):
+    scale = Scale.of(images, np.array([1, 4]))
+    chosen = images[[1, 4]].astype(float)
+    np.testing.assert_allclose(scale.mean, chosen.mean(axis=(0, 1, 2)), rtol=1e-6)
+    np.testing.assert_allclose(scale.deviation, chosen.std(axis=(0, 1, 2)), rtol=1e-6)
+    out = scale.tensor(images[[1, 4]], "cpu")
+    assert out.shape == (2, 3, 40, 32)
+    np.testing.assert_allclose(out.mean(dim=(0, 2, 3)), 0, atol=1e-5)
+
+
+def test_triplets_have_a_near_neighbour_and_another_image(images):
+    triplets = Triplets(images, np.array([2, 5, 9]), tile_px=8, radius_px=4)
+    places = triplets.draw(300, np.random.default_rng(0))
+    anchor, neighbour, distant = places.transpose(1, 0, 2)
+    assert set(anchor[:, 0]) == {2, 5, 9}
+    assert (anchor[:, 0] == neighbour[:, 0]).all()
+    assert (anchor[:, 0] != distant[:, 0]).all()
+    assert np.abs(anchor - neighbour)[:, 1:].max() == 4
+    assert places[..., 1].min() == 0
+    assert places[..., 1].max() == 40 - 8
+    assert places[..., 2].max() == 32 - 8
+    tiles = triplets.cut(places[:3])
+    assert tiles.shape == (9, 8, 8, 3)
+    row, y, x = places[1, 2]
+    np.testing.assert_array_equal(tiles[6 + 1], images[row, y : y + 8, x : x + 8])
+
+
+def test_triplets_of_one_image_are_refused(images):
+    with pytest.raises(UserError, match="at least 2 images, but there are 1"):
+        Triplets(images, np.array([3]), 8, 4).draw(2, np.random.default_rng(0))
+
+
+def test_triplet_loss_is_the_hinge_plus_the_lengths():
+    anchor, near, far = ([[0.0, 0.0]], [[3.0, 4.0]], [[0.0, 2.0]])
+    embeddings = torch.tensor(anchor + near + far)
+    assert triplet_loss(embeddings, 10.0, 0.0).item() == pytest.approx(5 - 2 + 10)
+    assert triplet_loss(embeddings, 10.0, 0.1).item() == pytest.approx(13 + 0.1 * (0 + 5 + 2))
+
+
+def test_published_tile2vec_has_five_stages_of_two_blocks():
+    with torch.device("meta"):
+        network = Tile2Vec()
+    assert len(network.blocks) == 10
+    assert network(torch.empty(2, 3, 50, 50, device="meta")).shape == (2, 512)
+    assert [b.conv1.stride[0] for b in network.blocks] == [1, 1, 2, 1, 2, 1, 2, 1, 2, 1]
+
+
+def test_folded_tile2vec_is_the_same_function():
+    torch.manual_seed(0)
+    network = Tile2Vec(dim=8, width=4)
+    network(torch.randn(8, 3, 20, 20) * 2 + 1)
+    tiles = torch.randn(3, 3, 20, 20)
+    with torch.inference_mode():
+        expected = network.eval()(tiles)
+        torch.testing.assert_close(folded(network)(tiles), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_weights_of_another_architecture_are_refused():
+    arrays = to_arrays(Tile2Vec(dim=8, width=4))
+    with pytest.raises(UserError, match="other layers than the settings ask for; fit it again"):
+        from_arrays(Tile2Vec(dim=8, width=2), arrays)
+
+
+def test_cnn_trains_predicts_and_comes_back_the_same(images):
+    def build() -> WholeImageCnn:
+        return WholeImageCnn(epochs=1, batch_size=4, precision="float32")
+
+    labels = np.arange(12) % 3
+    train_rows, val_rows = np.arange(8), np.arange(8, 12)
+    cnn = build()
+    history = cnn.fit(images, train_rows, labels[:8], val_rows, labels[8:], 3)
+    assert set(history["measure"]) == {"loss", "accuracy"}
+    logits = cnn.predict_logits(images, val_rows)
+    assert logits.shape == (4, 3)
+    assert logits.dtype == np.float32
+    again = build()
+    again.restore(cnn.state())
+    np.testing.assert_array_equal(again.predict_logits(images, val_rows), logits)
+    repeated = build()
+    repeated.fit(images, train_rows, labels[:8], val_rows, labels[8:], 3)
+    np.testing.assert_array_equal(repeated.predict_logits(images, val_rows), logits)
+
+
+def test_an_unknown_cnn_is_refused():
+    with pytest.raises(ValueError, match="resnet18, resnet50, vgg16_bn"):
+        WholeImageCnn(type="resnet19")
