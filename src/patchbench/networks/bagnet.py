@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from patchbench.networks.pointwise import convolution
-
 from patchbench.networks.settings import check_bagnet
 
 # per receptive field: whether the first block of each stage has a 3x3 convolution
