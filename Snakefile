@@ -22,3 +22,4 @@ rule all:
     default_target: True
     input:
         expand(rules.report.output.page, study=config["study"]),
+        [f"{run.folder}/metrics.parquet" for run in plan.runs(config)],

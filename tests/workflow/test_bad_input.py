@@ -1,15 +1,15 @@
 """What a user gets wrong ends in one sentence that says what, where and the way out."""
 
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from harness import ROOT, attempt
 from PIL import Image
 
-sys.path.insert(0, str(ROOT / "src"))
+ABSENT = "mps" if torch.cuda.is_available() else "cuda"
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +88,13 @@ def test_one_bad_image_among_many_is_reported_not_hidden(photos: Path, tmp_path:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["--config", "device=cuda"], "device 'cuda' was asked for but PyTorch finds none"),
+        (
+            ["--config", f"device={ABSENT}"],
+            f"device {ABSENT!r} was asked for but PyTorch finds none",
+        ),
         (["--config", "benchmark={encoders: [sfit]}"], "Did you mean 'sift'"),
         (["--config", "patches={p32s16: {stride_px: -1}}"], "stride_px is -1"),
-        (["--config", "datasets={scenes: {image_size_px: 24}}"], "use a smaller patch"),
+        (["--config", "patches={p32s16: {patch_size_px: 128}}"], "use a smaller patch"),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(

@@ -123,7 +123,9 @@ def test_from_scratch_gives_the_same_bytes(project: Path, tmp_path: Path) -> Non
 
 
 def test_an_edited_encoder_reruns_itself_and_what_descends_from_it(project: Path, edited) -> None:
-    edited("src/patchbench/encoders/sift.py", "class Encoder", "EDITED = 1\n\n\nclass Encoder")
+    edited(
+        "src/patchbench/encoders/sift.py", "import numpy as np", "import numpy as np\n\nEDITED = 1"
+    )
     jobs = due(project)
     assert jobs == {
         "fit_encoder": 1,

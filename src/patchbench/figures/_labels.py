@@ -67,4 +67,4 @@ def _draw_label(ax: Axes, name: str, box: np.ndarray, point: np.ndarray, scale: 
     nearest = np.clip(point, box[:2], box[2:])
     if np.hypot(*(nearest - point)) > 9 * scale:
         x, y = zip(to_data.transform(nearest), to_data.transform(point), strict=True)
-        ax.plot([x[0], y[0]], [x[1], y[1]], color="#b0b0b0", linewidth=0.5, zorder=2.4)
+        ax.plot(x, y, color="#b0b0b0", linewidth=0.5, zorder=2.4)
