@@ -42,7 +42,7 @@ def attempt(
 ) -> "subprocess.CompletedProcess[str]":
     """Run Snakemake in a project, whatever comes of it."""
     configfile = [] if overlay is None else ["--configfile", str(overlay)]
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *configfile, *arguments]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, *configfile]
     return subprocess.run(
         command,
         cwd=project,

@@ -1,0 +1,47 @@
+"""The benchmark tests itself: on scenes whose right answer is known, it must find it.
+
+In `scenes-texture` every patch of the object knows the class, so a patch method must succeed. In
+`scenes-arrangement` no patch knows it: a rule that ignores place must stay at chance, and a CNN
+that sees the whole image must not. (That `scenes` itself is solved is checked in `make study`.)
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from harness import ROOT, copy_project, snakemake
+
+from patchbench import plugins
+
+PATCH = "results/{}/p32s16/seed0/bagnet17/logistic/metrics.parquet"
+CNN = "results/scenes-arrangement/whole-image/seed0/resnet18/metrics.parquet"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copy_project(tmp_path_factory.mktemp("known"))
+    targets = [PATCH.format("scenes-texture"), PATCH.format("scenes-arrangement"), CNN]
+    snakemake(folder, *targets, overlay=ROOT / "tests/data/known.yaml")
+    return folder
+
+
+def image_auc(path: Path) -> pd.DataFrame:
+    metrics = pd.read_parquet(path)
+    chosen = (metrics["metric"] == "auc_macro") & (metrics["level"] == "image")
+    return metrics[chosen].set_index("fusion")
+
+
+def test_where_every_patch_knows_a_patch_method_succeeds(project: Path) -> None:
+    auc = image_auc(project / PATCH.format("scenes-texture"))
+    assert auc["value"].max() >= 0.97
+
+
+def test_where_no_patch_knows_every_order_agnostic_rule_is_at_chance(project: Path) -> None:
+    auc = image_auc(project / PATCH.format("scenes-arrangement"))
+    for name in plugins.available("fusions"):
+        if plugins.load("fusions", name).Fusion.order_agnostic:
+            assert auc.loc[name, "low"] <= 0.5 <= auc.loc[name, "high"], name
+
+
+def test_where_no_patch_knows_the_whole_image_does(project: Path) -> None:
+    assert image_auc(project / CNN)["value"].item() >= 0.95
