@@ -52,6 +52,16 @@ def test_every_required_package_is_pinned_with_a_reason() -> None:
             assert line.split("==")[0].lower() in lock, line
 
 
+def test_conda_installs_the_same_packages() -> None:
+    environment = yaml.safe_load((ROOT / "envs/patchbench.yaml").read_text())
+    pinned = [
+        line.split("#")[0].strip()
+        for line in (ROOT / "envs/requirements.txt").read_text().splitlines()
+        if "==" in line
+    ]
+    assert environment["dependencies"][-1]["pip"] == pinned
+
+
 def test_shipped_studies_begin_with_the_command_that_runs_them() -> None:
     for path in (ROOT / "workflow/studies").glob("*.yaml"):
         text = path.read_text()

@@ -13,6 +13,9 @@ from patchbench.errors import UserError
 from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
 
+# what a stage gives to everything it fits, so that no entry can set it
+FITTED: dict[str, Any] = {"seed": 0, "device": "cpu", "threads": 1}
+
 
 def typed(value: Any) -> Any:
     """Turn text that reads as a number or a truth value into one, all the way down.
@@ -51,11 +54,11 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
                 known = plugins.suggest(name, sorted(config[section]))
                 raise UserError(f"config: benchmark.{section} names {name!r}; {known}")
     for name in lists["classifiers"]:
-        plugins.build("classifiers", name, config["classifiers"][name])
+        plugins.build("classifiers", name, config["classifiers"][name], seed=0)
     for name in lists["fusions"]:
         plugins.build("fusions", name, config["fusions"][name])
     for name in lists["cnns"]:
-        open_cnn(name, config["cnns"][name])
+        open_cnn(name, config["cnns"][name], **FITTED)
     for dataset in lists["datasets"]:
         _check_dataset(config, dataset)
     for name in lists["patches"]:
@@ -84,7 +87,7 @@ def _check_patches(config: Mapping[str, Any], name: str) -> None:
             raise UserError(f"config: patches.{name} on datasets.{dataset}: {error}") from error
     for encoder in config["benchmark"]["encoders"]:
         spec = config["encoders"][encoder]
-        plugins.build("encoders", encoder, spec, patch_size_px=entry["patch_size_px"])
+        plugins.build("encoders", encoder, spec, patch_size_px=entry["patch_size_px"], **FITTED)
 
 
 def _check_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:

@@ -8,11 +8,13 @@ everything runs again.
 """
 
 import ast
+import os
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+DATA_SUFFIXES = (".csv", ".gz", ".json", ".yaml")
 
 
 @cache
@@ -23,6 +25,23 @@ def fingerprint(*modules: str) -> str:
         digest.update(f"{name}\n{ast.dump(_code(name))}\n".encode())
         for data in _data_files(name):
             digest.update(data.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def folder_digest(root: str | Path) -> str:
+    """Twelve hex digits that change when a file below ``root`` comes, goes or is written.
+
+    Files count by path, size and time of writing; their content is not read.
+    """
+    digest, folders = sha256(), [Path(root).expanduser()]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_dir():
+                    folders.append(Path(entry.path))
+                else:
+                    found = entry.stat()
+                    digest.update(f"{entry.path}\n{found.st_size}\n{found.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:12]
 
 
@@ -59,7 +78,7 @@ def _data_files(name: str) -> list[Path]:
     """Files beside a module that share its name."""
     path = ROOT.joinpath(*name.split("."))
     found = path.parent.glob(f"{path.name}.*") if path.parent.is_dir() else []
-    return sorted(file for file in found if file.suffix not in (".py", ".pyc"))
+    return sorted(file for file in found if file.is_file() and file.suffix in DATA_SUFFIXES)
 
 
 @cache

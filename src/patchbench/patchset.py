@@ -13,6 +13,8 @@ import pandas as pd
 
 from patchbench.io import read_array, read_table
 
+_PLACE = ("image_row", "row", "col", "y_px", "x_px", "shard", "offset")
+
 
 def shard_name(shard: int, n_shards: int) -> str:
     """File name of a shard, its total included: ``00003-of-00016``."""
@@ -48,7 +50,8 @@ class TrainingData:
     pixels : list of uint8 arrays, (n_patches, patch_size_px, patch_size_px, 3)
         Shards of all patches, memory-mapped.
     train_patches : DataFrame
-        Rows of the patch index in the train split, without their label.
+        Where the patches of the train split lie: ``image_row``, ``row``, ``col``, ``y_px``,
+        ``x_px``, ``shard``, ``offset``. Names and masks stay outside, since they tell labels.
     """
 
     images: np.ndarray
@@ -85,5 +88,5 @@ def training_data(
         val_labels=labels[val] if supervised else None,
         n_classes=int(labels.max()) + 1 if supervised else 0,
         pixels=[read_array(path) for path in pixel_paths],
-        train_patches=index[index["split"] == "train"].drop(columns="label"),
+        train_patches=index.loc[index["split"] == "train", list(_PLACE)],
     )

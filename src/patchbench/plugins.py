@@ -1,12 +1,14 @@
 """Find the modules of a plug-in package by file name: the file *is* the registry entry."""
 
+import ast
 import inspect
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
-from types import ModuleType
-from typing import Any
+from types import ModuleType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from patchbench.errors import UserError
 
@@ -29,6 +31,28 @@ def load(package: str, name: str) -> ModuleType:
     if name not in names:
         raise UserError(f"no {name!r} in {package}; {suggest(name, names)}")
     return import_module(f"patchbench.{package}.{name}")
+
+
+def preload(name: str) -> None:
+    """Import what a module imports inside its functions, and so on through our own modules.
+
+    Plug-ins import heavy libraries late, so that reading a config stays fast. A stage that
+    times its work calls this first, or the first method to run would pay for the imports.
+    """
+    todo, seen = [name], set[str]()
+    while todo:
+        module = todo.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        loaded = import_module(module)
+        if module.partition(".")[0] != "patchbench" or loaded.__file__ is None:
+            continue
+        for node in ast.walk(ast.parse(Path(loaded.__file__).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                todo += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                todo.append(node.module)
 
 
 def build(package: str, entry: str, spec: Mapping[str, Any], **fixed: Any) -> Any:
@@ -63,10 +87,29 @@ def construct(cls: Any, where: str, settings: Mapping[str, Any], **fixed: Any) -
     for key in settings:
         if key not in known:
             raise UserError(f"{where}: no setting {key!r}; {suggest(key, known)}")
+    _check_values(cls, where, settings, known)
     try:
         return cls(**settings, **fixed)
     except (ValueError, TypeError) as error:
         raise UserError(f"{where}: {error}") from error
+
+
+def _check_values(cls: Any, where: str, settings: Mapping[str, Any], known: list[str]) -> None:
+    """Settings are complete, and numbers where the class wants numbers."""
+    parameters = inspect.signature(cls).parameters
+    for name in known:
+        if parameters[name].default is inspect.Parameter.empty and name not in settings:
+            raise UserError(f"{where}: the setting {name!r} is missing; give it a value")
+    hints = get_type_hints(cls)
+    for name, value in settings.items():
+        kinds = tuple(hint for hint in (get_args(hints[name]) or (hints[name],)))
+        plain = [kind for kind in kinds if kind in (int, float, bool, str, type(None))]
+        if get_origin(hints[name]) not in (None, UnionType) or len(plain) < len(kinds):
+            continue  # lists and the like are the class's own to check
+        allowed = (*plain, int) if float in plain else tuple(plain)
+        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in plain):
+            names = " or ".join("null" if k is type(None) else k.__name__ for k in plain)
+            raise UserError(f"{where}: {name} is {value!r}; it must be {names}")
 
 
 def suggest(name: str, names: list[str]) -> str:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from patchbench.metrics import macro_auc
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 
 METHOD = ["patches", "encoder", "classifier", "detector"]
 RUN = ["dataset", "patches", "encoder", "classifier", "seed"]
-PREFERRED_FUSIONS = ("mean_probability", "mean-probability")
+PREFERRED_FUSION = "mean_probability"
 CHANCE_AUC = 0.5
 COST_COLUMNS = {
     "dataset": "dataset",
@@ -117,6 +118,21 @@ def scores(study: Study, dataset: str, level: str, metric: str = "auc_macro") ->
     return frame.sort_values(order, ascending=[False, True, True], ignore_index=True)
 
 
+def val_auc(study: Study, dataset: str, method: Mapping[str, Any]) -> float:
+    """Macro AUC of a method and fusion on val, seeds averaged; NaN without val predictions."""
+    rows = study.predictions
+    rows = rows[(rows["split"] == "val") & (rows["dataset"] == dataset)]
+    for column in (*METHOD, "fusion"):
+        rows = rows[rows[column] == method[column]]
+    values = [
+        macro_auc(
+            seed["label"].to_numpy(), np.stack(list(seed["probabilities"])), np.ones((1, len(seed)))
+        )[0]
+        for _, seed in rows.groupby("seed")
+    ]
+    return float(np.mean(values)) if values else float("nan")
+
+
 def seed_values(study: Study, dataset: str, level: str) -> pd.DataFrame:
     """AUC of every seed by itself: the rows behind :func:`scores`."""
     rows = study.metrics
@@ -147,7 +163,7 @@ def with_one_fusion(frame: pd.DataFrame) -> pd.DataFrame:
 def preferred_fusion(fusions: Iterable[str]) -> str:
     """Choose the mean of probabilities where it is among ``fusions``, else the first by name."""
     present = sorted(set(fusions))
-    return next((name for name in PREFERRED_FUSIONS if name in present), (present or [NONE])[0])
+    return PREFERRED_FUSION if PREFERRED_FUSION in present else (present or [NONE])[0]
 
 
 def at_most(frame: pd.DataFrame, n_rows: int) -> pd.DataFrame:

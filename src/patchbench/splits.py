@@ -148,12 +148,13 @@ def check(
     for split in ("train", "test"):
         _check_filled(split, splits)
     trained = set(labels[splits == "train"].tolist())
-    untrained = [classes[k] for k in sorted(set(labels[splits == "test"].tolist()) - trained)]
-    if untrained:
-        raise UserError(
-            f"{_class(untrained)} is in the test split but not in train; "
-            "move some of its images to train, or leave it out"
-        )
+    for split in ("test", "val"):
+        untrained = [classes[k] for k in sorted(set(labels[splits == split].tolist()) - trained)]
+        if untrained:
+            raise UserError(
+                f"{_class(untrained)} is in the {split} split but not in train; "
+                "move some of its images to train, or leave it out"
+            )
     _check_groups(groups, splits.tolist())
     _check_filled("val", splits)
 

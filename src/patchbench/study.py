@@ -24,7 +24,7 @@ class Study:
         Name of the study.
     metrics, predictions, roc, costs, history : DataFrame
         Tables ``metrics``, ``all_predictions``, ``all_roc``, ``costs``, ``all_history`` of
-        ``tables.py``; predictions and ROC curves are those of the test split.
+        ``tables.py``; predictions are those of val and test, ROC curves those of test.
     datasets : dict
         For each dataset the preparation report (``dataset.json``): classes, images per class
         and split, what was left out and why.

@@ -41,7 +41,7 @@ COLUMNS: dict[str, Columns] = {
         "image_row": (INT, "row of the image in images.parquet and images.npy"),
         "row": (INT, "place in the patch grid, from 0 at the top"),
         "col": (INT, "place in the patch grid, from 0 at the left"),
-        "y_px": (INT, "top edge in the image; negative where the edge was reflected"),
+        "y_px": (INT, "top edge in the image"),
         "x_px": (INT, "left edge in the image"),
         "height_px": (INT, "height of the patch"),
         "width_px": (INT, "width of the patch"),

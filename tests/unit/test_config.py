@@ -75,6 +75,15 @@ def test_every_shipped_study_is_accepted(config: dict[str, Any], path: Path) -> 
         ("cnns.resnet18.epoch", 3, r"cnns\.resnet18: no setting 'epoch'.*mean 'epochs'"),
         ("cnns.resnet18.type", "resnet19", "resnet19.*resnet18"),
         ("max_bad_images", 2, "max_bad_images is 2"),
+        ("encoders.sift.seed", 3, "encoders.sift: no setting 'seed'"),
+        ("encoders.sift.step_px", "a", "encoders.sift: step_px is 'a'; it must be int or null"),
+        ("cnns.resnet18.epochs", 2.5, "cnns.resnet18: epochs is 2.5; it must be int"),
+        ("cnns.resnet18.lr", True, "cnns.resnet18: lr is True; it must be float"),
+        (
+            "datasets.scenes",
+            {"type": "image_folder", "image_size_px": 64},
+            "datasets.scenes: the setting 'root' is missing",
+        ),
     ],
 )
 def test_a_mistake_is_named(config: dict[str, Any], path: str, value: object, message: str) -> None:

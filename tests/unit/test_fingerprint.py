@@ -55,3 +55,23 @@ def test_comments_docstrings_and_layout_change_nothing(hashes) -> None:
 def test_a_touched_file_changes_nothing(hashes) -> None:
     before = hashes({})
     assert hashes(FILES) == before
+
+
+def test_a_folder_changes_with_its_files(tmp_path: Path) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").write_bytes(b"x")
+    seen = [module.folder_digest(tmp_path)]
+    assert module.folder_digest(tmp_path) == seen[0]
+    (tmp_path / "cat" / "2.png").write_bytes(b"x")
+    seen.append(module.folder_digest(tmp_path))
+    (tmp_path / "cat" / "2.png").write_bytes(b"yy")
+    seen.append(module.folder_digest(tmp_path))
+    (tmp_path / "cat" / "1.png").unlink()
+    seen.append(module.folder_digest(tmp_path))
+    assert len(set(seen)) == 4
+
+
+def test_an_installed_package_beside_the_source_is_no_data(hashes, tmp_path: Path) -> None:
+    before = hashes({})
+    (tmp_path / "pkg.egg-info").mkdir()
+    assert hashes({}) == before

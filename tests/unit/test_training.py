@@ -209,3 +209,18 @@ def test_cnn_trains_predicts_and_comes_back_the_same(images):
 def test_an_unknown_cnn_is_refused():
     with pytest.raises(ValueError, match="resnet18, resnet50, vgg16_bn"):
         WholeImageCnn(type="resnet19")
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 4, 5, 6])
+def test_any_number_of_steps_can_be_planned(n_epochs: int) -> None:
+    network = torch.nn.Linear(2, 1)
+    history = train(
+        network,
+        lambda rows, rng: network(torch.ones(len(rows), 2)).square().mean(),
+        8,
+        lambda: {"loss": 1.0},
+        Plan(epochs=n_epochs, batch_size=8, lr=0.01),
+        0,
+        "a line",
+    )
+    assert history["epoch"].max() == n_epochs

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from harness import ROOT, attempt
@@ -50,6 +51,21 @@ def test_names_with_quotes_spaces_and_shell_signs_are_only_names(
     status, output = run(tmp_path, photos)
     assert status == 0, output
     assert (tmp_path / "results/mine/images.npy").exists()
+
+
+def test_a_new_photograph_is_noticed(photos: Path, tmp_path: Path) -> None:
+    run(tmp_path, photos)
+    assert "Nothing to be done" in run(tmp_path, photos)[1]
+    added = photos / "cat's" / "new.png"
+    Image.new("RGB", (50, 50)).save(added)
+    try:
+        again = run(tmp_path, photos)
+    finally:
+        added.unlink()
+    assert "Nothing to be done" not in again[1]
+    assert "new.png" in "".join(
+        pd.read_parquet(tmp_path / "results/mine/images.parquet")["image_id"]
+    )
 
 
 def test_a_missing_folder(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-# What is lost against a CNN that sees the whole image: same split, same budget.
+# What is lost against a CNN that sees the whole image: same split, same augmentations.
 # Reads:  results/{dataset}/images.npy and its table
 # Writes: results/{dataset}/whole-image/seed{seed}/{cnn}/
 
@@ -15,10 +15,11 @@ rule cnn:
         f"{CNN}/cnn.log",
     conda:
         "../../envs/patchbench.yaml"
-    threads: config.get("train_threads", 2)
+    threads: config.get("train_threads", 1)
     params:
         spec=spec("cnns", "cnn"),
         device=config.get("device", "auto"),
+        threads_asked=config.get("train_threads", 1),
         about=about,
         code=code_of("cnn"),
     message:

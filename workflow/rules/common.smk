@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import update_config
 
 SRC = f"{workflow.basedir}/src"
 sys.path.insert(0, SRC)
@@ -15,23 +16,31 @@ from patchbench import plan
 from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
-from patchbench.fingerprint import fingerprint
+from patchbench.fingerprint import fingerprint, folder_digest
 from patchbench.plugins import available
 from patchbench.records import open_dataset
 from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
 
-config.update(typed(config))
+# the command line hands inner values over as text; files do not
+update_config(config, typed(workflow.config_settings.config or {}))
 
 try:
     check(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
     if workflow.local_exec and config.get("device") in ("cuda", "mps"):
         resolve(config["device"])
-    needs_download = {
-        name: open_dataset(name, config["datasets"][name])[0].needs_download
+    datasets = {
+        name: open_dataset(name, config["datasets"][name])[0]
         for name in config["benchmark"]["datasets"]
     }
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+needs_download = {name: dataset.needs_download for name, dataset in datasets.items()}
+# a user's own folder is no file that Snakemake watches, so what is in it counts as a setting
+sources = {
+    name: folder_digest(root) if (root := getattr(dataset, "root", None)) else ""
+    for name, dataset in datasets.items()
+}
 
 # jobs find the package in a plain clone, and the Python that runs Snakemake unless conda brings one
 prefix = f"set -euo pipefail; export PYTHONPATH={shlex.quote(SRC)}; "

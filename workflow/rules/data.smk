@@ -37,6 +37,7 @@ rule prepare:
         "../../envs/patchbench.yaml"
     params:
         spec=dataset_spec,
+        source=lambda w: sources[w.dataset],
         about=about,
         code=code_of("prepare", "datasets", "dataset"),
     message:

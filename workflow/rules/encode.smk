@@ -17,11 +17,12 @@ rule fit_encoder:
         f"{ENCODER}/encoder.log",
     conda:
         "../../envs/patchbench.yaml"
-    threads: config.get("train_threads", 2)
+    threads: config.get("train_threads", 1)
     params:
         spec=spec("encoders", "encoder"),
         size=lambda w: config["patches"][w.patches]["patch_size_px"],
         device=config.get("device", "auto"),
+        threads_asked=config.get("train_threads", 1),
         about=about,
         code=code_of("fit_encoder", "encoders", "encoder"),
     message:

@@ -23,6 +23,12 @@ rule collect:
         ],
         sorted({f"{run.encoder_folder}/history.parquet" for run in plan.runs(config)}),
         plan.cost_files(config),
+        expand(list(rules.prepare.output), dataset=config["benchmark"]["datasets"]),
+        expand(
+            list(rules.index.output),
+            dataset=config["benchmark"]["datasets"],
+            patches=config["benchmark"]["patches"],
+        ),
     output:
         metrics=f"{STUDY}/metrics.parquet",
         predictions=f"{STUDY}/predictions.parquet",

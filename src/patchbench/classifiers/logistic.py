@@ -9,6 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
+_NEVER = -30.0
+
 
 @dataclass(kw_only=True)
 class Classifier:
@@ -52,7 +54,7 @@ class Classifier:
         labels, val_labels : int array, (n_patches,)
             Labels of their images.
         n_classes : int
-            Classes of the dataset; every one must be among ``labels``.
+            Classes of the dataset; at least two must be among ``labels``.
         """
         import warnings
 
@@ -100,11 +102,19 @@ class Classifier:
 
 
 def _all_classes(model: object, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (dim, n_classes) and bias; two classes are one column in scikit-learn."""
-    weights, bias = model.coef_.T, model.intercept_  # type: ignore[attr-defined]
-    if n_classes == 2:
-        weights, bias = np.concatenate([-weights, weights], axis=1) / 2, np.append(-bias, bias) / 2
-    return weights.astype(np.float32), bias.astype(np.float32)
+    """Weights (dim, n_classes) and bias; two classes are one column in scikit-learn.
+
+    A class that no fitted patch is of (only a small sample can miss one) gets a logit that
+    never wins.
+    """
+    found, bias = model.coef_.T, model.intercept_  # type: ignore[attr-defined]
+    if found.shape[1] == 1:
+        found, bias = np.concatenate([-found, found], axis=1) / 2, np.append(-bias, bias) / 2
+    classes = model.classes_  # type: ignore[attr-defined]
+    weights = np.zeros((len(found), n_classes), np.float32)
+    biases = np.full(n_classes, _NEVER, np.float32)
+    weights[:, classes], biases[classes] = found, bias
+    return weights, biases
 
 
 def _log_loss(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -67,8 +67,12 @@ def train(
     rng = np.random.default_rng(seed)
     n_batches = max(1, n_items // plan.batch_size)
     optimizer = _optimizer(network, plan)
+    n_steps = plan.epochs * n_batches
+    # the schedule divides by the steps of its rise less one, so a rise of one step is no rise
+    one_step = abs(_WARM_UP_SHARE * n_steps - 1) < 1e-6
+    share = 1.5 * _WARM_UP_SHARE if one_step else _WARM_UP_SHARE
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.lr, total_steps=plan.epochs * n_batches, pct_start=_WARM_UP_SHARE
+        optimizer, plan.lr, total_steps=n_steps, pct_start=share
     )
     measured: list[tuple[int, str, str, float]] = []
     best_loss, best_epoch, best_weights = np.inf, plan.epochs, None

@@ -52,7 +52,7 @@ class WholeImageCnn:
     """
 
     type: str = "resnet18"
-    epochs: int = 10
+    epochs: int = 12
     batch_size: int = 16
     lr: float = 0.001
     weight_decay: float = 0.05

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
 from patchbench.io import provenance, read_array, read_table, write_state, write_table
@@ -27,6 +28,7 @@ def run(args: argparse.Namespace) -> Work:
     labels = table["label"].to_numpy()
     fixed = {"seed": args.seed, "device": resolve(args.device), "threads": args.threads}
     cnn = open_cnn(args.cnn, args.spec, **fixed)
+    plugins.preload(type(cnn).__module__)
     images, n_classes, watch = read_array(args.images), int(labels.max()) + 1, Stopwatch()
     with watch:
         history = cnn.fit(images, train, labels[train], val, labels[val], n_classes)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from patchbench import plugins
 from patchbench.bags import softmax
 from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
@@ -29,6 +30,7 @@ def run(args: argparse.Namespace) -> Work:
     """Restore the network, predict, score on test, write."""
     fixed = {"seed": args.seed, "device": resolve(args.device), "threads": args.threads}
     cnn = open_cnn(args.cnn, args.spec, **fixed)
+    plugins.preload(type(cnn).__module__)
     cnn.restore(read_state(args.state))
     images = read_array(args.images)
     table = read_table(args.images.with_suffix(".parquet"), "images")

@@ -37,10 +37,9 @@ def run(args: argparse.Namespace) -> Work:
     """Read what the plan names, write the study's tables, ``run.json`` last."""
     config, origin = args.config, provenance("collect", args.code, {})
     runs = plan.runs(config)
-    predictions = gather(runs, "predictions")
     collected = {
         "metrics": pd.concat([read_table(f"{r.folder}/metrics.parquet", "metrics") for r in runs]),
-        "predictions": predictions[predictions["split"] == "test"],
+        "predictions": gather(runs, "predictions"),
         "roc": gather(runs, "roc"),
         "history": histories(runs),
         "costs": pd.DataFrame([cost_row(read_json(path)) for path in plan.cost_files(config)]),

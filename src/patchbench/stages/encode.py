@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> Work:
     )
     encoder.restore(read_state(args.state))
     origin = provenance("encode", args.code, args.spec)
+    plugins.preload(type(encoder).__module__)
     watch = Stopwatch()
     with ArrayWriter(args.out, (len(pixels), encoder.dim), np.float32, origin) as embeddings:
         chunks = range(0, len(pixels), CHUNK_PATCHES)

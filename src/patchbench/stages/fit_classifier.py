@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> Work:
     train_rows, val_rows = gather(shards, train), gather(shards, val)
     train_labels, val_labels = train["label"].to_numpy(), val["label"].to_numpy()
     n_classes = int(index["label"].max()) + 1
+    plugins.preload(type(classifier).__module__)
     watch = Stopwatch()
     with watch:
         classifier.fit(train_rows, train_labels, val_rows, val_labels, n_classes)

@@ -34,6 +34,7 @@ def run(args: argparse.Namespace) -> Work:
         threads=args.threads,
     )
     data = training_data(args.images, args.index, args.pixels, supervised=encoder.supervised)
+    plugins.preload(type(encoder).__module__)
     watch = Stopwatch()
     with watch:
         history = encoder.fit(data)
