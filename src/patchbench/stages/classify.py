@@ -22,7 +22,6 @@ def run(args: argparse.Namespace) -> Work:
     """Restore the classifier, classify, write."""
     classifier = plugins.build("classifiers", args.classifier, args.spec, seed=args.seed)
     classifier.restore(read_state(args.state))
-    plugins.preload(type(classifier).__module__)
     embeddings, watch = read_array(args.embeddings), Stopwatch()
     with watch:
         logits = classifier.logits(embeddings)

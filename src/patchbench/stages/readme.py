@@ -10,7 +10,8 @@ from patchbench.errors import UserError
 from patchbench.readme import SECTIONS, fill, method_table, result_table, summary
 from patchbench.study import open_study
 
-PICTURES = ("dataset_overview", "fusion_comparison", "auc_against_runtime")
+PICTURES = ("fusion_comparison", "auc_against_runtime")
+OVERVIEW = "dataset_overview"  # shows photographs, so only where their licence lets us
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,16 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Work:
     """Keep what the studies tell under ``docs/``, then rewrite the tables."""
     for folder in args.study:
-        told = summary(open_study(folder))
+        study = open_study(folder)
+        told = summary(study)
         if told["run"]["dirty"]:
             raise UserError(f"{folder} was run with uncommitted changes; commit and run it again")
-        keep(folder, told, args.root / "docs")
+        free = [name for name, data in study.datasets.items() if "CC" in data["licence"]]
+        keep(folder, told, free, args.root / "docs")
     readme = args.root / "README.md"
     readme.write_text(filled(args.root), encoding="utf-8")
     return Work(1, "page")
 
 
-def keep(folder: Path, told: dict[str, object], docs: Path) -> None:
+def keep(folder: Path, told: dict[str, object], free: list[str], docs: Path) -> None:
     """Copy a study's numbers and figures to where the README shows them."""
     (docs / "results").mkdir(parents=True, exist_ok=True)
     path = docs / "results" / f"{told['study']}.json"
@@ -39,7 +42,7 @@ def keep(folder: Path, told: dict[str, object], docs: Path) -> None:
     for dataset in sorted(p for p in (folder / "figures").iterdir() if p.is_dir()):
         target = docs / "figures" / dataset.name
         target.mkdir(parents=True, exist_ok=True)
-        for name in PICTURES:
+        for name in (*PICTURES, OVERVIEW) if dataset.name in free else PICTURES:
             shutil.copy(dataset / f"{name}.png", target / f"{name}.png")
 
 
