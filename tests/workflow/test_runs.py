@@ -116,7 +116,7 @@ def test_a_second_run_has_nothing_to_do(project: Path) -> None:
 
 def test_from_scratch_gives_the_same_bytes(project: Path, tmp_path: Path) -> None:
     again = copy_project(tmp_path / "again")
-    snakemake(again)
+    snakemake(again, *(f"{STUDY}/{name}" for name in BYTES))
     for name in BYTES:
         first, second = (p / STUDY / name for p in (project, again))
         assert first.read_bytes() == second.read_bytes(), name
