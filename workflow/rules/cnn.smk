@@ -1,4 +1,4 @@
-# What is lost against a CNN that sees the whole image: same split, same augmentations.
+# What is lost against a CNN that sees the whole image: same split, as many epochs.
 # Reads:  results/{dataset}/images.npy and its table
 # Writes: results/{dataset}/whole-image/seed{seed}/{cnn}/
 
