@@ -24,7 +24,7 @@ study: $(READY) ## run the default study; its report is results/studies/scenes/r
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(READY) ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY) ## check style, types, rules and spelling
 	$(BIN)/ruff check .
