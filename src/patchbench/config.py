@@ -1,6 +1,7 @@
 """Check a config before anything runs: every mistake is one sentence with a way out."""
 
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from patchbench import grid, plugins
+from patchbench import grid, plan, plugins
 from patchbench.errors import UserError
 from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
@@ -54,7 +55,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
                 known = plugins.suggest(name, sorted(config[section]))
                 raise UserError(f"config: benchmark.{section} names {name!r}; {known}")
     for name in lists["classifiers"]:
-        plugins.build("classifiers", name, config["classifiers"][name], seed=0)
+        plugins.build("classifiers", name, config["classifiers"][name], seed=0, threads=1)
     for name in lists["fusions"]:
         plugins.build("fusions", name, config["fusions"][name])
     for name in lists["cnns"]:
@@ -63,6 +64,23 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         _check_dataset(config, dataset)
     for name in lists["patches"]:
         _check_patches(config, name)
+    _check_encoders(config)
+    for name in lists["classifiers"]:
+        _check_partner(config, name)
+
+
+def _check_partner(config: Mapping[str, Any], classifier: str) -> None:
+    """A classifier that takes over an encoder's own head finds an encoder that has one."""
+    encoders, patches = (config["benchmark"][name] for name in ("encoders", "patches"))
+    pairs = product(encoders, patches)
+    if any(plan.goes_with(config, encoder, classifier, at) for encoder, at in pairs):
+        return
+    able = [name for name in sorted(config["encoders"]) if plan.head_of(config, name)]
+    raise UserError(
+        f"config: benchmark.classifiers names {classifier!r}, which takes over an encoder's own "
+        f"head, but none of benchmark.encoders ({', '.join(encoders)}) has one; add one that "
+        f"does ({', '.join(able) or 'none is configured'}) or take {classifier!r} out"
+    )
 
 
 def _check_dataset(config: Mapping[str, Any], name: str) -> None:
@@ -77,7 +95,7 @@ def _check_dataset(config: Mapping[str, Any], name: str) -> None:
 
 
 def _check_patches(config: Mapping[str, Any], name: str) -> None:
-    """Patches fit into the images, and encoders into the patches."""
+    """Patches fit into the images."""
     entry = config["patches"][name]
     for dataset in config["benchmark"]["datasets"]:
         side_px = config["datasets"][dataset]["image_size_px"]
@@ -85,9 +103,32 @@ def _check_patches(config: Mapping[str, Any], name: str) -> None:
             grid.starts(side_px, entry["patch_size_px"], entry["stride_px"], entry["edge"])
         except ValueError as error:
             raise UserError(f"config: patches.{name} on datasets.{dataset}: {error}") from error
-    for encoder in config["benchmark"]["encoders"]:
-        spec = config["encoders"][encoder]
-        plugins.build("encoders", encoder, spec, patch_size_px=entry["patch_size_px"], **FITTED)
+
+
+def _check_encoders(config: Mapping[str, Any]) -> None:
+    """Every encoder can work on some patches, all patches have an encoder, weights are there."""
+    encoders, patches = (config["benchmark"][name] for name in ("encoders", "patches"))
+    refused = {
+        pair: reason
+        for pair in product(encoders, patches)
+        if (reason := plan.why_not(config, *pair)) is not None
+    }
+    for pairs in [[(e, at) for at in patches] for e in encoders] + [
+        [(e, at) for e in encoders] for at in patches
+    ]:
+        if all(pair in refused for pair in pairs):
+            raise UserError(refused[pairs[0]])
+    for pair in product(encoders, patches):
+        path = None if pair in refused else plan.weights_file(config, *pair)
+        if (
+            path
+            and not path.startswith(plan.WEIGHTS.partition("{")[0])
+            and not Path(path).is_file()
+        ):
+            raise UserError(
+                f"config: encoders.{pair[0]}.weights is {path!r}, but there is no such file; give "
+                "'scratch', 'imagenet' or the path of a checkpoint"
+            )
 
 
 def _check_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:

@@ -16,6 +16,8 @@ from patchbench.progress import progress
 
 _TIMEOUT_S = 30
 _CHUNK_BYTES = 1 << 20
+# PyTorch's hub names files after the first digits of their SHA-256
+_BEGINS = "sha256-begins"
 _TRY_AGAIN_STATUS = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -37,7 +39,8 @@ def fetch(
     urls : str or sequence of str
         Addresses of the same file, tried in order.
     checksum : str or None
-        SHA-256 in hex, or ``md5:...``; None where nobody publishes one.
+        SHA-256 in hex, ``sha256-begins:`` and its first digits, or ``md5:...``; None where
+        nobody publishes one.
     path : Path
         Where the file goes.
     attempts : int
@@ -72,6 +75,8 @@ def matches(path: Path, checksum: str | None) -> bool:
     if checksum is None:
         return True
     algorithm, _, digest = checksum.rpartition(":")
+    if algorithm == _BEGINS:
+        return bool(file_hash(str(path), alg="sha256").startswith(digest.lower()))
     return bool(file_hash(str(path), alg=algorithm or "sha256") == digest.lower())
 
 
@@ -89,15 +94,32 @@ def _fetch_from(
             time.sleep(pause_s * 2 ** (attempt - 1))
         transfer = _Transfer(path, can_resume=checksum is not None)
         try:
-            pooch.retrieve(url, checksum, path.name, path.parent, downloader=transfer)
+            _retrieve(url, checksum, path, transfer)
             return None
         except RequestException as error:
             reason, again = _why(error)
-        except ValueError:  # raised by pooch; it has removed the file
+        except ValueError:  # the file is removed by then
             reason, again = "the checksum differs, so it is not the expected file", transfer.resumed
         if not again:
             break
     return reason
+
+
+def _retrieve(url: str, checksum: str | None, path: Path, transfer: _Transfer) -> None:
+    """One transfer; raises a ValueError where the checksum differs."""
+    import pooch
+
+    if checksum is None or not checksum.startswith(_BEGINS):
+        pooch.retrieve(url, checksum, path.name, path.parent, downloader=transfer)
+        return
+    # pooch knows whole checksums only: it fetches under another name, to be looked at here
+    arrived = path.with_name(f".{path.name}.arrived")
+    arrived.unlink(missing_ok=True)
+    pooch.retrieve(url, None, arrived.name, path.parent, downloader=transfer)
+    if not matches(arrived, checksum):
+        arrived.unlink()
+        raise ValueError("checksum")
+    arrived.replace(path)
 
 
 def _why(error: Any) -> tuple[str, bool]:

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from patchbench.errors import UserError
 from patchbench.io import read_array, read_table
 
 _PLACE = ("image_row", "row", "col", "y_px", "x_px", "shard", "offset")
+_CHUNK_ROWS = 8192
 
 
 def shard_name(shard: int, n_shards: int) -> str:
@@ -21,16 +23,51 @@ def shard_name(shard: int, n_shards: int) -> str:
     return f"{shard:05d}-of-{n_shards:05d}"
 
 
-def gather(shards: Sequence[np.ndarray], index: pd.DataFrame) -> np.ndarray:
-    """Rows of the shards that the patch index names, in its order: (n_patches, ...), a copy.
+def gather(shards: Sequence[np.ndarray | Path], index: pd.DataFrame) -> np.ndarray:
+    """Rows of the shards that a patch index names, in its order, whatever that is: a copy.
 
-    ``index`` is sorted by shard, as the whole index and every selection from it are.
+    Parameters
+    ----------
+    shards : list of arrays, (n_patches_in_shard, ...), or of their files
+        All shards, in order. A file is opened when its turn comes and closed after it, so that
+        never more than one is in memory: pages of a mapped file count as memory of the process.
+    index : DataFrame
+        Columns ``shard`` and ``offset``.
+
+    Returns
+    -------
+    array, (n_patches, ...)
     """
-    parts = [
-        shards[shard][index.loc[index["shard"] == shard, "offset"].to_numpy()]
-        for shard in range(len(shards))
-    ]
-    return np.concatenate(parts)
+    found, offsets = np.empty(0), index["offset"].to_numpy()
+    for number, shard in enumerate(shards):
+        rows = read_array(shard) if isinstance(shard, Path) else shard
+        if number == 0:
+            found = np.empty((len(index), *rows.shape[1:]), rows.dtype)
+        places = np.flatnonzero(index["shard"].to_numpy() == number)
+        for start in range(0, len(places), _CHUNK_ROWS):
+            part = places[start : start + _CHUNK_ROWS]
+            found[part] = rows[offsets[part]]
+        del rows  # before the next is opened
+    return found
+
+
+def refuse_holes(embeddings: np.ndarray, where: str) -> None:
+    """Refuse embeddings (n_patches, dim) with a value that is NaN or infinite.
+
+    Raises
+    ------
+    UserError
+        Naming how many rows, ``where`` they are, and what to look at.
+    """
+    n_bad = sum(
+        int((~np.isfinite(embeddings[start : start + _CHUNK_ROWS]).all(axis=1)).sum())
+        for start in range(0, len(embeddings), _CHUNK_ROWS)
+    )
+    if n_bad:
+        raise UserError(
+            f"{n_bad} of {len(embeddings)} embeddings ({where}) hold NaN or infinite values; "
+            "look at the loss curves and settings of the encoder that made them"
+        )
 
 
 @dataclass(frozen=True)
@@ -52,6 +89,8 @@ class TrainingData:
     train_patches : DataFrame
         Where the patches of the train split lie: ``image_row``, ``row``, ``col``, ``y_px``,
         ``x_px``, ``shard``, ``offset``. Names and masks stay outside, since they tell labels.
+    weights : Path or None
+        Checkpoint to start from, for an encoder that asks for one.
     """
 
     images: np.ndarray
@@ -62,6 +101,7 @@ class TrainingData:
     n_classes: int
     pixels: Sequence[np.ndarray]
     train_patches: pd.DataFrame
+    weights: Path | None = None
 
     def sample_patches(self, n_patches: int, seed: int) -> np.ndarray:
         """At most ``n_patches`` train patches drawn without replacement, as a copy."""
@@ -73,7 +113,12 @@ class TrainingData:
 
 
 def training_data(
-    images_path: Path, index_path: Path, pixel_paths: Sequence[Path], *, supervised: bool
+    images_path: Path,
+    index_path: Path,
+    pixel_paths: Sequence[Path],
+    *,
+    supervised: bool,
+    weights: Path | None = None,
 ) -> TrainingData:
     """Open what ``fit`` of an encoder gets; labels stay outside unless ``supervised``."""
     table = read_table(images_path.with_suffix(".parquet"), "images")
@@ -89,4 +134,27 @@ def training_data(
         n_classes=int(labels.max()) + 1 if supervised else 0,
         pixels=[read_array(path) for path in pixel_paths],
         train_patches=index.loc[index["split"] == "train", list(_PLACE)],
+        weights=weights,
     )
+
+
+def checked(pixels: np.ndarray, patch_size_px: int) -> np.ndarray:
+    """``pixels``, if they are patches as an encoder takes them: uint8 (n, side, side, 3).
+
+    Raises
+    ------
+    UserError
+        If type or shape is another; NaN pixels, for example, can only be of another type.
+    """
+    shape = (patch_size_px, patch_size_px, 3)
+    if pixels.dtype != np.uint8:
+        holes = " with NaN among them" if np.isnan(np.sum(pixels, dtype=float)) else ""
+        raise UserError(
+            f"pixels are {pixels.dtype}{holes}; encoders take uint8 RGB, 0 to 255, so scale, "
+            "round and convert them first"
+        )
+    if pixels.ndim != 4 or pixels.shape[1:] != shape:
+        raise UserError(
+            f"pixels have shape {pixels.shape}; expected (n, {', '.join(map(str, shape))})"
+        )
+    return pixels

@@ -4,13 +4,16 @@ A folder's parent holds what it was made from, so deleting a folder deletes exac
 descends from it.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
+from patchbench import plugins
+from patchbench.errors import UserError
+from patchbench.networks.settings import IMAGENET, SCRATCH
 from patchbench.patchset import shard_name
-from patchbench.plugins import load
 from patchbench.study import OWN_HEAD, WHOLE_IMAGE
 
 DATASET = "results/{dataset}"
@@ -19,6 +22,7 @@ ENCODER = PATCHES + "/seed{seed}/{encoder}"
 CLASSIFIER = ENCODER + "/{classifier}"
 CNN = DATASET + "/" + WHOLE_IMAGE + "/seed{seed}/{cnn}"
 STUDY = "results/studies/{study}"
+WEIGHTS = "resources/weights/{weights}.pth"
 
 Config = Mapping[str, Any]
 
@@ -58,22 +62,105 @@ def runs(config: Config) -> list[Run]:
             lists["classifiers"],
             lists["seeds"],
         )
-        if encoder == lists["encoders"][0] or _uses_embeddings(config, classifier)
+        if why_not(config, encoder, patches) is None
+        and goes_with(config, encoder, classifier, patches)
     ]
     whole = product(lists["datasets"], lists["cnns"], lists["seeds"])
     return found + [Run(data, WHOLE_IMAGE, cnn, OWN_HEAD, seed) for data, cnn, seed in whole]
 
 
-def _uses_embeddings(config: Config, classifier: str) -> bool:
-    """Whether a classifier looks at embeddings; one that does not runs with one encoder only."""
+def goes_with(config: Config, encoder: str, classifier: str, patches: str) -> bool:
+    """Whether a classifier is run with an encoder.
+
+    One that uses nothing would give the same with every encoder, so it runs with the first; one
+    that uses the encoder's own head runs where there is one.
+    """
+    uses = uses_of(config, classifier)
+    if uses == "nothing":
+        able = (e for e in config["benchmark"]["encoders"] if why_not(config, e, patches) is None)
+        return encoder == next(able)
+    return uses != "head" or head_of(config, encoder) is not None
+
+
+def why_not(config: Config, encoder: str, patches: str) -> str | None:
+    """Why an encoder cannot work on patches, in its own words; None where it can."""
+    try:
+        open_encoder(config, encoder, patches)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def left_out(config: Config) -> list[str]:
+    """Combinations that a study asks for and that cannot be, each with its reason."""
+    lists = config["benchmark"]
+    return [
+        f"{patches} was left out for one encoder: {reason}"
+        for encoder, patches in product(lists["encoders"], lists["patches"])
+        if (reason := why_not(config, encoder, patches)) is not None
+    ]
+
+
+def uses_of(config: Config, classifier: str) -> str:
+    """What a classifier works on: ``embeddings``, ``nothing`` or the encoder's ``head``."""
     kind = config["classifiers"][classifier].get("type", classifier)
-    return bool(load("classifiers", kind).Classifier.uses_embeddings)
+    return str(plugins.load("classifiers", kind).Classifier.uses)
+
+
+def head_of(config: Config, encoder: str) -> tuple[str, str] | None:
+    """Names of weights and bias of an encoder's linear head in its state; None without one."""
+    kind = config["encoders"][encoder].get("type", encoder)
+    return getattr(plugins.load("encoders", kind).Encoder, "head", None)
+
+
+def open_encoder(config: Config, encoder: str, patches: str) -> Any:
+    """The encoder of a config entry as it is for a patches entry, unfitted."""
+    size_px = config["patches"][patches]["patch_size_px"]
+    spec = config["encoders"][encoder]
+    return plugins.build("encoders", encoder, spec, patch_size_px=size_px, seed=0)
+
+
+def weights_file(config: Config, encoder: str, patches: str) -> str | None:
+    """Checkpoint that an encoder starts from: one to be fetched, or the user's own; or None."""
+    opened = open_encoder(config, encoder, patches)
+    weights = getattr(opened, "weights", SCRATCH)
+    if weights == SCRATCH:
+        return None
+    return WEIGHTS.format(weights=opened.weights_name) if weights == IMAGENET else str(weights)
+
+
+def fetched_for(config: Config, path: str) -> dict[str, Any]:
+    """What the stage that fetches a checkpoint must know of an encoder that asks for it."""
+    lists = config["benchmark"]
+    asking = (
+        {
+            "encoder": encoder,
+            "spec": json.dumps(config["encoders"][encoder], sort_keys=True),
+            "patch_size_px": config["patches"][patches]["patch_size_px"],
+        }
+        for encoder, patches in product(lists["encoders"], lists["patches"])
+        if weights_file(config, encoder, patches) == path
+    )
+    return next(asking)
 
 
 def shards(config: Config, patches: str) -> list[str]:
     """Names of the shards of a patches entry."""
     n_shards = config["patches"][patches].get("shards", 1)
     return [shard_name(shard, n_shards) for shard in range(n_shards)]
+
+
+def pixel_files(config: Config, dataset: str, patches: str) -> list[str]:
+    """Where the pixels of all patches lie, shard by shard."""
+    folder = PATCHES.format(dataset=dataset, patches=patches)
+    return [f"{folder}/pixels/{shard}.npy" for shard in shards(config, patches)]
+
+
+def map_files(config: Config) -> dict[str, Run]:
+    """Every encoder's map of embeddings, with a run of that encoder; of the first seed only."""
+    seed = config["benchmark"]["seeds"][0]
+    own = [run for run in runs(config) if run.patches != WHOLE_IMAGE and run.seed == seed]
+    return {f"{run.encoder_folder}/map.parquet": run for run in own}
 
 
 def cost_files(config: Config) -> list[str]:
@@ -95,4 +182,5 @@ def cost_files(config: Config) -> list[str]:
                     f"{run.folder}/patch_logits/{shard}.cost.json",
                 ]
         found.update(dict.fromkeys(paths))
+    found.update({path.removesuffix("parquet") + "cost.json": None for path in map_files(config)})
     return list(found)

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from patchbench import plugins
-from patchbench.results_table import METHOD, mean_runtime, merge_controls, scores, with_one_fusion
+from patchbench.results_table import METHOD, merge_controls, scores, with_one_fusion
+from patchbench.runtimes import mean_runtime
 from patchbench.study import Study
 
 SECTIONS = {

@@ -1,4 +1,4 @@
-"""From a study's tables to the tables people read: scores, runtimes, one wide row per result.
+"""From a study's tables to the tables people read: scores, and one wide row per result.
 
 Pure functions of a `Study`; figures and the report only show what is computed here. A value
 that cannot be computed is NaN, never 0.
@@ -11,26 +11,12 @@ import numpy as np
 import pandas as pd
 
 from patchbench.metrics import macro_auc
+from patchbench.runtimes import RUN, runtime
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 
 METHOD = ["patches", "encoder", "classifier", "detector"]
-RUN = ["dataset", "patches", "encoder", "classifier", "seed"]
 PREFERRED_FUSION = "mean_probability"
 CHANCE_AUC = 0.5
-COST_COLUMNS = {
-    "dataset": "dataset",
-    "stage": "stage",
-    "jobs": "jobs",
-    "wall_s": "elapsed, s",
-    "work_s": "of that, work, s",
-    "cpu_s": "processor, s",
-    "peak_rss_mib": "peak memory, MiB",
-    "peak_gpu_mib": "peak GPU memory, MiB",
-    "items_per_s": "items per s",
-    "item": "item",
-    "device": "device",
-    "threads": "threads",
-}
 
 # ------------------------------------------------------------------------------ kinds, names
 
@@ -62,8 +48,11 @@ def on_trial(study: Study, group: str) -> list[str]:
     return [name for name in names if not is_control(study, group, name)]
 
 
-def label(study: Study, method: Mapping[str, Any]) -> str:
-    """Short name of a method: its encoder, and only those other parts that vary in the study."""
+def label(study: Study, method: Mapping[str, Any], *, with_patches: bool = True) -> str:
+    """Short name of a method: its encoder, and only those other parts that vary in the study.
+
+    Without ``with_patches``, the same name at every patch size.
+    """
     encoder, classifier = str(method["encoder"]), str(method["classifier"])
     if method["patches"] == WHOLE_IMAGE:
         return f"{encoder} (whole image)"
@@ -74,7 +63,7 @@ def label(study: Study, method: Mapping[str, Any]) -> str:
     parts = [encoder]
     if len(on_trial(study, "classifiers")) > 1:
         parts.append(classifier)
-    if len(entries(study, "patches")) > 1:
+    if with_patches and len(entries(study, "patches")) > 1:
         parts.append(str(method["patches"]))
     if method["detector"] != NONE:
         parts.append(str(method["detector"]))
@@ -140,13 +129,16 @@ def seed_values(study: Study, dataset: str, level: str) -> pd.DataFrame:
     return rows[chosen & (rows["metric"] == "auc_macro") & rows["value"].notna()]
 
 
-def merge_controls(frame: pd.DataFrame) -> pd.DataFrame:
+def merge_controls(frame: pd.DataFrame, *, per_patches: bool = False) -> pd.DataFrame:
     """Keep every control once per fusion, in the combination that served it best.
+
+    With ``per_patches``, once per fusion and patches entry.
 
     A classifier that ignores its input, for example, scores the same with every encoder; a
     row each would only hide the methods on trial. ``frame`` is sorted, best first.
     """
-    repeated = (frame["kind"] == "control") & frame.duplicated(["label", "fusion"])
+    same = ["label", "fusion", *(["patches"] if per_patches else [])]
+    repeated = (frame["kind"] == "control") & frame.duplicated(same)
     return frame[~repeated].reset_index(drop=True)
 
 
@@ -175,102 +167,7 @@ def at_most(frame: pd.DataFrame, n_rows: int) -> pd.DataFrame:
     return frame[must | frame.index.isin(free)].reset_index(drop=True)
 
 
-# ----------------------------------------------------------------------------------- runtime
-
-
-def runtime(study: Study) -> pd.DataFrame:
-    """Training time and inference time per image of every method and seed.
-
-    Training is the time of ``fit_encoder`` and ``fit_classifier`` (of a CNN: ``cnn``).
-    Inference is the time of ``encode``, ``classify`` and ``fuse`` (of a CNN: ``cnn_predict``),
-    each summed over its shards and divided by the images it worked on; ``fuse`` by the
-    decisions it made, so it counts as one rule of average cost. Times are ``work_s``: the work
-    alone, as it elapsed. A stage without a cost row leaves the sum NaN.
-
-    Returns
-    -------
-    frame : DataFrame
-        Columns ``dataset, patches, encoder, classifier, seed, train_s,
-        inference_ms_per_image``.
-    """
-    totals = _stage_totals(study)
-    runs = study.metrics[RUN].drop_duplicates().reset_index(drop=True)
-    train, inference = [], []
-    for run in runs.to_dict("records"):
-        if run["patches"] == WHOLE_IMAGE:
-            train.append(_total(totals, "cnn", run)[0])
-            inference.append(_total(totals, "cnn_predict", run)[1])
-        else:
-            fits = [_total(totals, stage, run)[0] for stage in ("fit_encoder", "fit_classifier")]
-            steps = [_total(totals, stage, run)[1] for stage in _INFERENCE]
-            train.append(sum(fits))
-            inference.append(sum(steps))
-    return runs.assign(train_s=train, inference_ms_per_image=inference)
-
-
-Totals = dict[tuple[str, ...], tuple[float, float]]
-
-_INFERENCE = ("encode", "classify", "fuse")
-# what tells the cost rows of one stage apart, besides dataset and seed
-_STAGE_KEYS = {
-    "fit_encoder": ("patches", "encoder"),
-    "fit_classifier": ("patches", "encoder", "classifier"),
-    "encode": ("patches", "encoder"),
-    "classify": ("patches", "encoder", "classifier"),
-    "fuse": ("patches", "encoder", "classifier"),
-    "cnn": ("encoder",),
-    "cnn_predict": ("encoder",),
-}
-
-
-def _key(stage: str, run: Mapping[Any, Any], seed: Any) -> tuple[str, ...]:
-    parts = (run["dataset"], *(run[name] for name in _STAGE_KEYS[stage]), int(seed))
-    return (stage, *(str(part) for part in parts))
-
-
-def _stage_totals(study: Study) -> Totals:
-    """Seconds, and milliseconds per image, of each stage of each run."""
-    totals: Totals = {}
-    for stage, names in _STAGE_KEYS.items():
-        rows = study.costs[study.costs["stage"] == stage]
-        for _, group in rows.groupby(["dataset", *names, "seed"], dropna=False, sort=False):
-            first = group.iloc[0].to_dict()
-            work_s = float(group["work_s"].sum(skipna=False))
-            n_images = _images_worked_on(study, group)
-            totals[_key(stage, first, first["seed"])] = (work_s, 1000 * work_s / n_images)
-    return totals
-
-
-def _images_worked_on(study: Study, rows: pd.DataFrame) -> float:
-    """Images behind the items of cost rows; NaN where that cannot be known."""
-    first, n_items = rows.iloc[0], float(rows["n_items"].sum())
-    extraction = study.extraction.get(f"{first['dataset']}/{first['patches']}", {})
-    if first["item"] in ("image", "image decision"):
-        n_images = n_items
-    elif first["item"] == "patch" and extraction.get("n_patches"):
-        n_images = n_items * extraction["n_images"] / extraction["n_patches"]
-    else:
-        n_images = float(extraction.get("n_images", np.nan))
-    return n_images if n_images > 0 else np.nan
-
-
-def _total(totals: Totals, stage: str, run: Mapping[Any, Any]) -> tuple[float, float]:
-    for seed in (run["seed"], -1):
-        if (found := totals.get(_key(stage, run, seed))) is not None:
-            return found
-    return np.nan, np.nan
-
-
-def mean_runtime(study: Study, dataset: str) -> pd.DataFrame:
-    """:func:`runtime` of one dataset, seeds averaged."""
-    rows = runtime(study)
-    rows = rows[rows["dataset"] == dataset]
-    names = ["patches", "encoder", "classifier"]
-    columns = ["train_s", "inference_ms_per_image"]
-    return rows.groupby(names, sort=False)[columns].mean().reset_index()
-
-
-# ------------------------------------------------------------------------------- wide, costs
+# -------------------------------------------------------------------------------------- wide
 
 
 def wide(study: Study) -> pd.DataFrame:
@@ -305,27 +202,3 @@ def wide(study: Study) -> pd.DataFrame:
     order = ["dataset", "image_auc", *METHOD, "fusion", "seed"]
     ascending = [name != "image_auc" for name in order]
     return frame.sort_values(order, ascending=ascending, ignore_index=True)
-
-
-def costs_by_stage(study: Study) -> pd.DataFrame:
-    """Add up what each stage took on each dataset, jobs added up; columns of ``COST_COLUMNS``."""
-    grouped = study.costs.groupby(["dataset", "stage"], sort=False, dropna=False)
-    frame = grouped.agg(
-        jobs=("wall_s", "size"),
-        wall_s=("wall_s", "sum"),
-        work_s=("work_s", "sum"),
-        cpu_s=("cpu_s", "sum"),
-        peak_rss_mib=("peak_rss_mib", "max"),
-        peak_gpu_mib=("peak_gpu_mib", "max"),
-        n_items=("n_items", "sum"),
-        item=("item", _joined),
-        device=("device", _joined),
-        threads=("threads", _joined),
-    ).reset_index()
-    rate = frame["n_items"] / frame["work_s"].where(frame["work_s"] > 0)
-    frame["items_per_s"] = rate.where(frame["n_items"] > 0)
-    return frame[list(COST_COLUMNS)]
-
-
-def _joined(values: "pd.Series[Any]") -> str:
-    return ", ".join(sorted({str(value) for value in values.dropna()}))

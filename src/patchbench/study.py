@@ -10,7 +10,7 @@ import pandas as pd
 from patchbench.io import read_json, read_state, read_table
 
 WHOLE_IMAGE = "whole-image"
-OWN_HEAD = "own-head"
+OWN_HEAD = "own_head"
 NONE = "none"
 
 
@@ -30,9 +30,14 @@ class Study:
         and split, what was left out and why.
     extraction : dict
         For each ``dataset/patches`` the extraction report: images, patches, edge policy.
+    embedding_map : DataFrame
+        Table ``all_embedding_map``: where the embeddings of some test patches lie on a plane.
     thumbnails : dict
         For each dataset uint8 images (n, height_px, width_px, 3), one or more per class, in
         class order: image ``i`` is of class ``i % n_classes``.
+    patch_thumbnails : dict
+        For each ``dataset/patches`` uint8 images (n, side_px, side_px, 3) of the patches on
+        the maps: image ``i`` is row ``i`` of every encoder's map.
     run : dict
         Machine, versions, commit, date, config (``run.json``).
     methods : dict
@@ -48,7 +53,9 @@ class Study:
     history: pd.DataFrame
     datasets: dict[str, dict[str, Any]]
     extraction: dict[str, dict[str, Any]]
+    embedding_map: pd.DataFrame
     thumbnails: dict[str, np.ndarray] = field(repr=False)
+    patch_thumbnails: dict[str, np.ndarray] = field(repr=False)
     run: dict[str, Any] = field(repr=False)
     methods: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
 
@@ -65,7 +72,9 @@ def open_study(folder: Path) -> Study:
         history=read_table(folder / "history.parquet", "all_history"),
         datasets=run.pop("datasets"),
         extraction=run.pop("extraction"),
+        embedding_map=read_table(folder / "embedding_map.parquet", "all_embedding_map"),
         thumbnails=read_state(folder / "thumbnails.npz"),
+        patch_thumbnails=read_state(folder / "patch_thumbnails.npz"),
         methods=run.pop("methods"),
         run=run,
     )

@@ -19,7 +19,7 @@ _RUN: Columns = {
     "dataset": (STRING, "entry of the config's datasets"),
     "patches": (STRING, "entry of the config's patches, or 'whole-image' for a CNN"),
     "encoder": (STRING, "entry of the config's encoders or cnns"),
-    "classifier": (STRING, "entry of the config's classifiers, or 'own-head' for a CNN"),
+    "classifier": (STRING, "entry of the config's classifiers, or 'own_head' for a CNN"),
     "detector": (STRING, "noisy-patch detector used in training; 'none' where there was none"),
     "fusion": (STRING, "entry of the config's fusions; 'none' at patch level and for a CNN"),
     "seed": (INT, "seed of everything fitted"),
@@ -72,6 +72,17 @@ COLUMNS: dict[str, Columns] = {
         "value": (FLOAT, "mean over the epoch"),
         "kept": (pa.bool_(), "true for the epoch whose weights were kept"),
     },
+    "embedding_map": {
+        "patch_id": (STRING, "a test patch, of the sample that all encoders share"),
+        "label": (INT, "label of its image"),
+        "shard": (INT, "shard that holds the patch"),
+        "offset": (INT, "row of the patch in its shard"),
+        "x": (FLOAT, "t-SNE map, no unit"),
+        "y": (FLOAT, "t-SNE map, no unit"),
+        "pca_x": (FLOAT, "first principal component of the standardised embeddings"),
+        "pca_y": (FLOAT, "second principal component"),
+        "explained": (FLOAT, "share of variance of both components, 0-1; the same in every row"),
+    },
     "metrics": _RUN
     | {
         "level": (STRING, "patch: each patch scored by its image's label; image: after fusion"),
@@ -102,9 +113,9 @@ COLUMNS["all_predictions"] = _RUN | {
     k: v for k, v in COLUMNS["predictions"].items() if k != "fusion"
 }
 COLUMNS["all_roc"] = _RUN | {k: v for k, v in COLUMNS["roc"].items() if k != "fusion"}
-COLUMNS["all_history"] = {
-    name: _RUN[name] for name in ("dataset", "patches", "encoder", "seed")
-} | COLUMNS["history"]
+_FITTED = {name: _RUN[name] for name in ("dataset", "patches", "encoder", "seed")}
+COLUMNS["all_history"] = _FITTED | COLUMNS["history"]
+COLUMNS["all_embedding_map"] = _FITTED | COLUMNS["embedding_map"]
 
 
 def schema(name: str) -> pa.Schema:

@@ -1,5 +1,7 @@
 """Every patch classifier, present and future, keeps the same promises."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from patchbench import plugins
 from patchbench.bags import softmax
 
 NAMES = plugins.available("classifiers")
+FITTED = [n for n in NAMES if plugins.load("classifiers", n).Classifier.uses != "head"]
 
 
 def problem(n_classes: int, seed: int = 0) -> tuple[np.ndarray, ...]:
@@ -17,9 +20,23 @@ def problem(n_classes: int, seed: int = 0) -> tuple[np.ndarray, ...]:
     return embeddings[:250], labels[:250], embeddings[250:], labels[250:]
 
 
-def fitted(name: str, n_classes: int = 3, seed: int = 0):
-    classifier = plugins.build("classifiers", name, {}, seed=0)
-    classifier.fit(*problem(n_classes, seed), n_classes)
+def head(n_classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """What training would come to: the discriminant of Gaussians around the class means."""
+    train, labels, _, _ = problem(n_classes, seed)
+    means = np.stack([train[labels == each].mean(axis=0) for each in range(n_classes)])
+    return means, -np.square(means).sum(axis=1) / 2
+
+
+def unfitted(name: str) -> Any:
+    return plugins.build("classifiers", name, {}, seed=0, threads=1)
+
+
+def fitted(name: str, n_classes: int = 3, seed: int = 0) -> Any:
+    classifier = unfitted(name)
+    if classifier.uses == "head":
+        classifier.adopt(*head(n_classes, seed))
+    else:
+        classifier.fit(*problem(n_classes, seed), n_classes)
     return classifier
 
 
@@ -30,6 +47,9 @@ def test_a_classifier_says_what_it_is(name: str) -> None:
     assert module.Classifier.summary
     assert module.Classifier.source
     assert isinstance(module.Classifier.control, bool)
+    assert module.Classifier.uses in ("embeddings", "nothing", "head")
+    if module.Classifier.uses == "embeddings":
+        assert module.Classifier.bytes_per_value >= 4
 
 
 @pytest.mark.parametrize("n_classes", [2, 3, 5])
@@ -40,6 +60,7 @@ def test_logits_have_a_column_per_class(name: str, n_classes: int) -> None:
     assert logits.shape == (150, n_classes)
     assert logits.dtype == np.float32
     assert np.isfinite(logits).all()
+    assert classifier.logits(problem(n_classes)[2][:0]).shape == (0, n_classes)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,10 +71,18 @@ def test_a_patch_does_not_depend_on_its_neighbours(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_logits_leave_the_embeddings_as_they_are(name: str) -> None:
+    classifier, patches = fitted(name), problem(3)[2]
+    patches.setflags(write=False)
+    classifier.logits(patches)
+    np.testing.assert_array_equal(patches, problem(3)[2])
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_restored_classifier_gives_the_same_bytes(name: str) -> None:
     classifier, patches = fitted(name), problem(3)[2]
-    other = plugins.build("classifiers", name, {}, seed=0)
-    other.restore(classifier.state())
+    other = unfitted(name)
+    other.restore({key: np.asarray(value) for key, value in classifier.state().items()})
     np.testing.assert_array_equal(classifier.logits(patches), other.logits(patches))
     again = fitted(name)
     np.testing.assert_array_equal(classifier.logits(patches), again.logits(patches))
@@ -72,10 +101,43 @@ def test_controls_know_nothing_and_the_others_learn(name: str, n_classes: int) -
         assert accuracy > 0.85
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", FITTED)
 def test_a_constant_feature_does_no_harm(name: str) -> None:
     train, labels, val, val_labels = problem(3)
     train[:, 0], val[:, 0] = 7, 7
-    classifier = plugins.build("classifiers", name, {}, seed=0)
-    classifier.fit(train, labels, val, val_labels, 3)
-    assert np.isfinite(classifier.logits(val)).all()
+    classifier = unfitted(name)
+    classifier.fit(train, labels, val.copy(), val_labels, 3)
+    accuracy = (classifier.logits(val).argmax(axis=1) == val_labels).mean()
+    assert classifier.control or accuracy > 0.85
+
+
+@pytest.mark.parametrize("absent", [0, 1, 3])
+@pytest.mark.parametrize("name", FITTED)
+def test_a_class_without_train_patches_never_wins(name: str, absent: int) -> None:
+    train, labels, val, val_labels = problem(4)
+    classifier = unfitted(name)
+    classifier.fit(train[labels != absent], labels[labels != absent], val.copy(), val_labels, 4)
+    # also where a patch is unlike everything that was seen
+    logits = classifier.logits(np.concatenate([val, 100 * val]))
+    assert logits.shape == (300, 4)
+    assert np.isfinite(logits).all()
+    assert absent not in logits.argmax(axis=1)
+    assert logits.mean(axis=0).argmax() != absent
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_only_two_of_three_classes_are_enough_to_fit(name: str) -> None:
+    train, labels, val, val_labels = problem(3)
+    some, known = labels != 1, val_labels != 1
+    classifier = unfitted(name)
+    classifier.fit(train[some], labels[some], val.copy(), val_labels, 3)
+    accuracy = (classifier.logits(val)[known].argmax(axis=1) == val_labels[known]).mean()
+    assert classifier.control or accuracy > 0.85
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_threads_give_the_same(name: str) -> None:
+    patches = problem(3)[2]
+    other = plugins.build("classifiers", name, {}, seed=0, threads=2)
+    other.restore(fitted(name).state())
+    np.testing.assert_array_equal(fitted(name).logits(patches), other.logits(patches))

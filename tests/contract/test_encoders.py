@@ -1,5 +1,6 @@
 """Promises that every encoder keeps, whatever it is."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,11 +20,41 @@ N_CLASSES = 3
 
 # settings that make trained encoders quick; all others are tried as they are
 SMALL: dict[str, dict[str, Any]] = {
-    "bagnet": {"width": 4, "epochs": 2, "batch_size": 4, "precision": "float32"},
-    "tile2vec": {"width": 4, "dim": 8, "epochs": 2, "n_triplets": 8, "precision": "float32"},
+    "bagnet": {
+        "width": 4,
+        "layers": [1, 1, 1, 1],
+        "epochs": 2,
+        "batch_size": 4,
+        "precision": "float32",
+    },
+    "tile2vec": {
+        "width": 4,
+        "dim": 8,
+        "epochs": 2,
+        "n_triplets": 8,
+        "batch_size": 4,
+        "precision": "float32",
+    },
+    "raw_pixels": {"n_fit_patches": 6},
+    "pretrained": {"weights": "scratch", "backbone": "shufflenet_v2_x0_5"},
 }
 # networks sum in another order when the batch has another size; the others may not
-TOLERANCE = {"bagnet": 1e-5, "tile2vec": 1e-5}
+TOLERANCE = {"bagnet": 1e-5, "tile2vec": 1e-5, "pretrained": 1e-5}
+# settings that take another way through an encoder's code, tried beside the plain ones
+VARIANTS: dict[str, dict[str, Any]] = {
+    "sift-grid": {"type": "sift", "aggregate": "grid", "step_px": 3, "support_px": [8, 12]},
+    "sift-opponent": {"type": "sift", "color": "opponent"},
+    "sift-bovw": {"type": "sift", "aggregate": "bovw", "step_px": 3},
+    "sift-vlad": {"type": "sift", "aggregate": "vlad", "step_px": 3},
+    "sift-fisher": {
+        "type": "sift",
+        "aggregate": "fisher",
+        "step_px": 3,
+        "color": "opponent",
+        "pca_dim": 12,
+    },
+}
+SMALL |= VARIANTS
 
 ENCODERS = plugins.available("encoders")
 every_encoder = pytest.mark.parametrize("name", ENCODERS)
@@ -60,7 +91,7 @@ def patches() -> np.ndarray:
     return noise
 
 
-@pytest.fixture(scope="module", params=ENCODERS)
+@pytest.fixture(scope="module", params=[*ENCODERS, *VARIANTS])
 def fitted(request: pytest.FixtureRequest) -> tuple[str, Any, pd.DataFrame]:
     encoder = build(request.param)
     return request.param, encoder, encoder.fit(data_for(encoder))
@@ -140,6 +171,21 @@ def test_history_has_loss_curves_and_one_kept_epoch_where_something_is_trained(f
     assert list(kept) == [losses["val"].idxmin()]
 
 
+@pytest.mark.parametrize(
+    ("pixels", "said"),
+    [
+        (np.full((2, PATCH_SIZE_PX, PATCH_SIZE_PX, 3), np.nan), "float64 with NaN among them"),
+        (np.zeros((2, PATCH_SIZE_PX, PATCH_SIZE_PX, 3), np.float32), "take uint8 RGB, 0 to 255"),
+        (np.zeros((2, PATCH_SIZE_PX, PATCH_SIZE_PX), np.uint8), r"expected (n, 20, 20, 3)"),
+        (np.zeros((2, 8, 8, 3), np.uint8), r"expected (n, 20, 20, 3)"),
+    ],
+)
+def test_pixels_of_another_kind_are_refused_in_one_sentence(fitted, pixels, said):
+    _, encoder, _ = fitted
+    with pytest.raises(UserError, match=re.escape(said)):
+        encoder.encode(pixels)
+
+
 @every_encoder
 def test_labels_are_withheld_unless_declared(name):
     encoder = build(name)
@@ -166,7 +212,7 @@ def test_reading_settings_costs_no_heavy_import():
         f"for name in {ENCODERS}:\n"
         "    plugins.build('encoders', name, {}, patch_size_px=40)\n"
         "import patchbench.networks.whole_image\n"
-        "heavy = {'torch', 'torchvision', 'cv2', 'sklearn'} & set(sys.modules)\n"
+        "heavy = {'torch', 'torchvision', 'cv2', 'faiss', 'sklearn'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)\n"
     )
     source = str(Path(plugins.__file__).parents[1])
@@ -186,15 +232,29 @@ def test_reading_settings_costs_no_heavy_import():
         ("bagnet", {"receptive_field_px": 15}, "9, 17 or 33"),
         ("bagnet", {"receptive_field_px": 33}, "patch_size_px is 20"),
         ("bagnet", {"layers": [3, 4, 6]}, "4 numbers"),
-        ("bagnet", {"epochs": 0}, "epochs is 0"),
+        ("bagnet", {"epochs": -1}, "epochs is -1"),
         ("bagnet", {"crop": 1.5}, "crop is 1.5"),
         ("bagnet", {"precision": "half"}, "auto, float32, bfloat16"),
         ("tile2vec", {"margin": -1}, "margin is -1"),
         ("tile2vec", {"neighbour_radius_px": 0}, "neighbour_radius_px is 0"),
         ("tile2vec", {"lr": 0}, "lr is 0"),
+        ("bagnet", {"weights": "imagenet"}, "published networks have 64"),
+        ("bagnet", {"freeze": True}, "random features would stay random"),
+        ("bagnet", {"schedule": "cosine"}, "one-cycle, constant"),
+        ("tile2vec", {"distant": "far"}, "other-image, anywhere"),
+        ("tile2vec", {"betas": [0.9]}, "two numbers"),
+        ("raw_pixels", {"dim": 5000}, "only 1200 values"),
+        ("color_histogram", {"bins": 300}, "only 256 values"),
+        ("pretrained", {"resize_px": 0}, "resize_px is 0"),
         ("sift", {"step_px": 0}, "step_px is 0"),
         ("sift", {"support_px": 21}, "support_px is 21"),
-        ("sift", {"aggregate": "vlad"}, "mean, grid"),
+        ("sift", {"support_px": [12, 21]}, "support_px is 21"),
+        ("sift", {"support_px": "all"}, "a whole number, a list of them, or null"),
+        ("sift", {"aggregate": "max"}, "mean, grid, bovw, vlad, fisher"),
+        ("sift", {"aggregate": "vlad"}, "give step_px a number"),
+        ("sift", {"color": "hsv"}, "grey, opponent"),
+        ("sift", {"pca_dim": 129}, "from 1 to 128"),
+        ("sift", {"n_words": 0}, "n_words is 0"),
         ("random_projection", {"dim": 0}, "dim is 0"),
         ("bagnet", {"receptive_field": 17}, "Did you mean 'receptive_field_px'?"),
     ],

@@ -11,6 +11,13 @@ from patchbench.study import Study
 
 FUSIONS = ("center_weighted", "majority_vote", "max_logit", "mean_logits", "mean_probability")
 ENCODERS = ("bagnet17", "sift", "tile2vec", "bagnet33", "sift-dense", "vlad", "moments", "colour")
+SIZES = {
+    "fine": {"patch_size_px": 16, "stride_px": 8},
+    "coarse": {"patch_size_px": 24, "stride_px": 12},
+    "wide": {"patch_size_px": 48, "stride_px": 24},
+    "dense": {"patch_size_px": 48, "stride_px": 8},
+}
+N_MAPPED = 120
 CLASSES = ("daisy", "dandelion", "rose", "sunflower", "tulip", "thistle")
 
 
@@ -39,13 +46,14 @@ def make_study(
     for dataset in datasets:
         for seed in range(n_seeds):
             runs = [(p, e, c) for p in patches for e in names for c in classifiers]
-            runs += [("whole-image", cnn, "own-head") for cnn in cnns]
+            runs += [("whole-image", cnn, "own_head") for cnn in cnns]
             for run in runs:
                 auc = _auc(run, names, rng)
                 _add_metrics(found, (dataset, *run, seed), auc, FUSIONS[:n_fusions], rng)
                 _add_predictions(predictions, (dataset, *run, seed), auc, class_names)
             _add_costs(found, dataset, seed, runs, rng)
             _add_history(found, dataset, seed, runs, rng)
+    places, sizes = [(d, p) for d in datasets for p in patches], {p: SIZES[p] for p in patches}
     return Study(
         name="default",
         metrics=_frame(found["metrics"], "metrics"),
@@ -54,9 +62,14 @@ def make_study(
         costs=_frame(found["costs"], "costs"),
         history=_frame(found["history"], "all_history"),
         datasets={name: _about(name, class_names) for name in datasets},
-        extraction={f"{d}/{p}": dict(_EXTRACTION) for d in datasets for p in patches},
+        embedding_map=_frame(
+            [r for place in places for e in names for r in _map_rows(place, e, len(class_names))],
+            "all_embedding_map",
+        ),
+        extraction={f"{d}/{p}": _EXTRACTION | sizes[p] for d, p in places},
         thumbnails={name: _thumbnails(len(class_names), rng) for name in datasets},
-        run=_RUN | {"study": "default"},
+        patch_thumbnails={f"{d}/{p}": _patches(len(class_names)) for d, p in places},
+        run=_RUN | {"study": "default", "config": _RUN["config"] | {"patches": sizes}},
         methods={
             "encoders": {n: {"control": n == "random_projection"} for n in names},
             "fusions": {n: {"control": False, "summary": "A rule."} for n in FUSIONS},
@@ -206,6 +219,28 @@ def _add_history(
                 | {"kept": bool(epoch == 1 + val.argmin())}
                 for epoch, value in zip(epochs, values, strict=True)
             ]
+
+
+def _map_rows(place: tuple[str, str], encoder: str, n_classes: int) -> list[dict[str, Any]]:
+    """A cloud per class, the further apart the longer the encoder's name."""
+    rng = np.random.default_rng(len(encoder))
+    centres = len(encoder) * rng.normal(size=(n_classes, 2))
+    rows = []
+    for i in range(N_MAPPED):
+        x, y = centres[i % n_classes] + 4 * rng.normal(size=2)
+        row = {"dataset": place[0], "patches": place[1], "encoder": encoder, "seed": 0}
+        row |= {"patch_id": f"image-{i // 4:03d}/000-{i % 4:03d}", "label": i % n_classes}
+        row |= {"shard": 0, "offset": i, "x": x, "y": y, "pca_x": x / 9, "pca_y": y / 9}
+        rows.append(row | {"explained": 0.4})
+    return rows
+
+
+def _patches(n_classes: int) -> np.ndarray:
+    """Patches of one colour per class, brighter towards a corner."""
+    light = np.add.outer(np.arange(12), np.arange(12))[..., None] * 4
+    colors = np.random.default_rng(1).integers(30, 160, (n_classes, 3))
+    patches = [colors[i % n_classes] + light for i in range(N_MAPPED)]
+    return np.array(patches).astype(np.uint8)
 
 
 def _about(name: str, classes: list[str]) -> dict[str, Any]:

@@ -133,3 +133,32 @@ def test_a_strided_pointwise_convolution_is_the_library_s(
     theirs.load_state_dict(ours.state_dict())
     images = torch.rand(2, n_in, 17, 20)
     torch.testing.assert_close(ours(images), theirs(images))
+
+
+@pytest.mark.parametrize("receptive_field_px", [9, 17, 33])
+def test_the_published_network_gives_the_same_logits(receptive_field_px):
+    from pytorchcv.models import bagnet as published_bagnets
+
+    torch.manual_seed(0)
+    published = getattr(published_bagnets, f"bagnet{receptive_field_px}")().eval()
+    for module in published.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.2)
+    ours = BagNet(receptive_field_px).eval()
+    theirs = published.state_dict()
+    assert [v.shape for v in theirs.values()] == [v.shape for v in ours.state_dict().values()]
+    ours.load_state_dict(dict(zip(ours.state_dict(), theirs.values(), strict=True)))
+    images = torch.randn(1, 3, 57, 57)
+    with torch.inference_mode():
+        published.features.final_pool = nn.AdaptiveAvgPool2d(1)
+        wanted = published(images)
+        # logits of order 10, as those of the trained networks are
+        scale = 10 / wanted.abs().max()
+        torch.testing.assert_close(scale * ours(images), scale * wanted, atol=1e-4, rtol=0)
+        merged = folded(ours)
+        torch.testing.assert_close(scale * merged(images), scale * wanted, atol=1e-4, rtol=0)
+        row, col = 3, 2
+        patch = images[..., 24 : 24 + receptive_field_px, 16 : 16 + receptive_field_px]
+        alone, dense = published(patch), merged.patch_logits(images)[:, row, col]
+        torch.testing.assert_close(scale * dense, scale * alone, atol=1e-4, rtol=0)

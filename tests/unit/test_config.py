@@ -56,6 +56,11 @@ def test_every_shipped_study_is_accepted(config: dict[str, Any], path: Path) -> 
         ("device", "gpu", r"device is 'gpu'.*auto.*cpu.*cuda"),
         ("patches.p32s16.edge", "pad", r"edge is 'pad'.*drop.*shift-last.*reflect"),
         ("patches.p32s16.patch_size_px", 200, "200 but the images are 96 px; use a smaller patch"),
+        (
+            "encoders.bagnet17",
+            {"type": "bagnet", "weights": "no/such.pth"},
+            r"bagnet17\.weights is 'no/such\.pth', but there is no such file",
+        ),
         ("benchmark.encoders", ["sfit"], "names 'sfit'.*Did you mean 'sift'"),
         ("benchmark.encoders", [], r"benchmark\.encoders is \[\]"),
         ("benchmark.seeds", [1, 1], r"benchmark\.seeds is \[1, 1\]"),
@@ -98,6 +103,17 @@ def test_a_missing_folder_is_named_before_anything_runs(config: dict[str, Any]) 
     config["benchmark"]["datasets"] = ["mine"]
     with pytest.raises(UserError, match="/nowhere"):
         check(config, SCHEMA)
+
+
+def test_an_own_head_needs_an_encoder_that_has_one(config: dict[str, Any]) -> None:
+    put(config, "classifiers.own_head", {})
+    config["benchmark"] |= {"classifiers": ["own_head"], "encoders": ["sift", "bagnet17"]}
+    check(config, SCHEMA)
+    config["benchmark"]["encoders"] = ["sift", "random_projection"]
+    message = "'own_head'.*own head.*none of.*sift, random_projection.*add one that does .*bagnet17"
+    with pytest.raises(UserError, match=message) as caught:
+        check(config, SCHEMA)
+    assert "\n" not in str(caught.value)
 
 
 def test_text_from_the_command_line_becomes_numbers() -> None:

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from patchbench import plugins, tables
+from patchbench import plugins, runtimes, tables
 from patchbench import results_table as results
 from patchbench.figures import _style as style
 from patchbench.stages import draw
@@ -39,6 +39,16 @@ def crowded() -> Study:
     )
 
 
+def sized() -> Study:
+    """Several patch sizes, one of them with two strides, and two classifiers."""
+    return make_study(
+        n_encoders=4,
+        n_classes=10,
+        patches=("fine", "coarse", "wide", "dense"),
+        classifiers=("logistic", "majority_class"),
+    )
+
+
 def holed() -> Study:
     """No interval, no AUC for one encoder, no costs for another, nothing trained."""
     study = make_study(n_encoders=2, cnns=())
@@ -46,17 +56,23 @@ def holed() -> Study:
     metrics.loc[metrics["encoder"] == "sift", "value"] = np.nan
     costs = study.costs[study.costs["encoder"] != "bagnet17"]
     return replace(
-        study, metrics=metrics, costs=costs, history=tables.empty("all_history"), thumbnails={}
+        study,
+        metrics=metrics,
+        costs=costs,
+        history=tables.empty("all_history"),
+        thumbnails={},
+        patch_thumbnails={},
+        extraction={},
     )
 
 
 def without_results() -> Study:
     empty = {name: tables.empty(name) for name in ("metrics", "costs")}
-    study = make_study(n_encoders=1)
-    return replace(study, roc=tables.empty("all_roc"), history=tables.empty("all_history"), **empty)
+    empty |= {name: tables.empty(f"all_{name}") for name in ("roc", "history", "embedding_map")}
+    return replace(make_study(n_encoders=1), **empty)
 
 
-STUDIES = {f.__name__: cache(f) for f in (make_study, tiny, crowded, holed, without_results)}
+STUDIES = {f.__name__: cache(f) for f in (make_study, tiny, crowded, sized, holed, without_results)}
 
 
 @cache
@@ -171,6 +187,103 @@ def plugins_of(study: Study) -> set[str]:
     return set(study.metrics.loc[study.metrics["patches"] != "whole-image", "fusion"]) - {"none"}
 
 
+# -------------------------------------------------------------- auc_against_patch_size
+
+
+def size_rows(study: Study) -> pd.DataFrame:
+    frame: pd.DataFrame = plugins.load("figures", "auc_against_patch_size").data(study, "scenes")
+    return frame
+
+
+def test_every_method_has_one_auc_per_patch_size_and_level() -> None:
+    study = make_study(n_encoders=2, patches=("fine", "coarse", "wide"), n_seeds=2)
+    frame = size_rows(study)
+    patch = frame[frame["patches"] != "whole-image"]
+    names = {"bagnet17", "sift", "random_projection", "majority_class"}
+    assert set(patch["line"]) == names  # sizes differ, so no stride needs telling
+    assert set(patch["fusion"]) == {"mean_probability", "none"}
+    for _, line in patch.groupby(["level", "line"]):
+        assert sorted(line["patch_size_px"]) == [16, 24, 48]
+        assert set(line["n_seeds"]) == {2}
+    cnn = frame[frame["patches"] == "whole-image"]
+    assert list(cnn["level"]) == ["image"]
+    assert cnn["patch_size_px"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("patches", "lines"),
+    [
+        (("coarse", "wide", "dense"), {"sift · 50 % overlap", "sift · 83 % overlap"}),
+        (("fine", "dense", "wide"), {"sift · stride 8 px", "sift · stride 24 px"}),
+    ],
+)
+def test_entries_of_one_size_are_told_apart_by_overlap_or_stride(
+    patches: tuple[str, ...], lines: set[str]
+) -> None:
+    frame = size_rows(make_study(encoders=("sift",), patches=patches, controls=False, cnns=()))
+    found = set(frame.loc[frame["encoder"] == "sift", "line"])
+    assert lines <= found
+
+
+def test_one_patch_size_is_said_to_draw_no_line() -> None:
+    words = [t.get_text() for t in texts(drawn("make_study", "auc_against_patch_size"))]
+    assert any("one patch size, 24 px" in text for text in words)
+    assert {"chance", "random_projection", "majority_class", "resnet18 (whole image)"} <= set(words)
+    several = [t.get_text() for t in texts(drawn("sized", "auc_against_patch_size"))]
+    assert not any("one patch size" in text for text in several)
+
+
+def test_names_beside_a_panel_keep_their_order_and_distance() -> None:
+    module = plugins.load("figures", "auc_against_patch_size")
+    wanted = np.array([0.0, 0.01, 0.02, 0.5, 0.99, 1.0])
+    places = module.spread_out(wanted, 0.1, 0.0, 1.0)
+    assert (np.diff(places) >= 0.1 - 1e-9).all()
+    assert places.min() >= 0
+    assert places.max() <= 1 + 1e-9
+    assert places[3] == 0.5
+
+
+# ----------------------------------------------------------------------- embedding_map
+
+
+def test_the_best_six_encoders_are_mapped_and_the_others_named() -> None:
+    figure = drawn("crowded", "embedding_map")
+    words = [text.get_text() for text in texts(figure)]
+    aucs = [float(w.rpartition(" ")[2]) for w in words if "   AUC 0" in w]
+    assert len(aucs) == 6
+    assert aucs == sorted(aucs, reverse=True)
+    assert "random_projection" in " ".join(words).split("Not drawn")[1]
+
+
+def test_pictures_on_a_map_overlap_neither_each_other_nor_the_frame() -> None:
+    for ax in drawn("make_study", "embedding_map").axes:
+        boxes = np.array([image.get_window_extent().extents for image in ax.images])
+        assert len(boxes) > 5
+        assert (boxes[:, :2] >= np.array(ax.bbox.min) - 0.01).all()
+        assert (boxes[:, 2:] <= np.array(ax.bbox.max) + 0.01).all()
+        shared = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+        shared = shared - np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+        assert not np.triu((shared > 0).all(axis=2), k=1).any()
+
+
+def test_a_map_of_equal_embeddings_draws_and_says_so() -> None:
+    study = make_study(n_encoders=1)
+    study = replace(study, embedding_map=study.embedding_map.assign(x=0.0, y=0.0))
+    with style.look():
+        figure = plugins.load("figures", "embedding_map").draw(study, "scenes")
+        figure.draw_without_rendering()
+    assert "all embeddings are alike" in {text.get_text() for text in texts(figure)}
+
+
+def test_a_picture_of_many_patches_stays_small(tmp_path: Path) -> None:
+    study = make_study(n_encoders=5)
+    noise = np.random.default_rng(0).integers(0, 255, (len(study.embedding_map) // 6, 32, 32, 3))
+    study = replace(study, patch_thumbnails={"scenes/coarse": noise.astype(np.uint8)})
+    with style.look():
+        draw.save(plugins.load("figures", "embedding_map").draw(study, "scenes"), tmp_path / "map")
+    assert (tmp_path / "map.svg").stat().st_size < 1_500_000
+
+
 # ------------------------------------------------------------------------------ results_table
 
 
@@ -181,8 +294,8 @@ def test_runtime_adds_stages_and_shards_and_divides_by_images() -> None:
         {"fit_encoder": 10.0, "fit_classifier": 2.0, "encode": 6.0, "classify": 1.2, "fuse": 0.24}
         | {"cnn": 30.0, "cnn_predict": 0.6}
     )
-    times = results.runtime(replace(study, costs=costs)).set_index(["encoder", "classifier"])
-    patch, cnn = times.loc[("bagnet17", "logistic")], times.loc[("resnet18", "own-head")]
+    times = runtimes.runtime(replace(study, costs=costs)).set_index(["encoder", "classifier"])
+    patch, cnn = times.loc[("bagnet17", "logistic")], times.loc[("resnet18", "own_head")]
     assert patch["train_s"] == 12.0
     # two shards of 600 images each, and 2,400 decisions
     assert patch["inference_ms_per_image"] == pytest.approx(1000 * (12 + 2.4) / 1200 + 0.1)
@@ -191,7 +304,7 @@ def test_runtime_adds_stages_and_shards_and_divides_by_images() -> None:
 
 def test_a_missing_stage_leaves_the_runtime_blank_never_zero() -> None:
     study = make_study(n_encoders=1)
-    times = results.runtime(replace(study, costs=study.costs[study.costs["stage"] != "encode"]))
+    times = runtimes.runtime(replace(study, costs=study.costs[study.costs["stage"] != "encode"]))
     patch = times[times["patches"] != "whole-image"]
     assert patch["inference_ms_per_image"].isna().all()
     assert patch["train_s"].notna().all()

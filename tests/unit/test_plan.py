@@ -22,11 +22,24 @@ def test_a_classifier_that_ignores_embeddings_runs_once() -> None:
     assert [r.encoder for r in runs] == CONFIG["benchmark"]["encoders"][:1]
 
 
+def heads_only(*encoders: str) -> dict[str, Any]:
+    lists = CONFIG["benchmark"] | {"encoders": list(encoders), "classifiers": ["own_head"]}
+    return CONFIG | {"classifiers": {"own_head": {}}, "benchmark": lists | {"cnns": []}}
+
+
+def test_an_own_head_runs_where_there_is_one() -> None:
+    config = heads_only("sift", "bagnet17")
+    assert [r.encoder for r in plan.runs(config)] == ["bagnet17"]
+    assert plan.head_of(config, "bagnet17") == ("network.fc.weight", "network.fc.bias")
+    assert plan.head_of(config, "sift") is None
+    assert plan.runs(heads_only("sift")) == []
+
+
 def test_folders_tell_the_lineage() -> None:
     run = plan.Run("scenes", "p32s16", "sift", "logistic", 3)
     assert run.folder == "results/scenes/p32s16/seed3/sift/logistic"
     assert run.encoder_folder == "results/scenes/p32s16/seed3/sift"
-    cnn = plan.Run("scenes", "whole-image", "resnet18", "own-head", 0)
+    cnn = plan.Run("scenes", "whole-image", "resnet18", "own_head", 0)
     assert cnn.folder == cnn.encoder_folder == "results/scenes/whole-image/seed0/resnet18"
 
 
@@ -34,3 +47,47 @@ def test_costs_are_listed_once() -> None:
     files = plan.cost_files(CONFIG)
     assert len(files) == len(set(files))
     assert sum("pixels" in path for path in files) == CONFIG["patches"]["p32s16"]["shards"]
+
+
+def test_maps_are_planned_once_per_encoder_for_the_first_seed_only() -> None:
+    lists = CONFIG["benchmark"] | {"seeds": [3, 4], "datasets": ["scenes", "digits"]}
+    files = plan.map_files(CONFIG | {"benchmark": lists})
+    encoders = lists["encoders"]
+    assert list(files) == [
+        f"results/{dataset}/p32s16/seed3/{encoder}/map.parquet"
+        for dataset in ("scenes", "digits")
+        for encoder in encoders
+    ]
+    costs = plan.cost_files(CONFIG | {"benchmark": lists})
+    assert sum(path.endswith("/map.cost.json") for path in costs) == len(files)
+
+
+def of_sizes(*sizes_px: int) -> dict[str, Any]:
+    entries = {
+        f"p{size}": {"patch_size_px": size, "stride_px": 16, "edge": "drop"} for size in sizes_px
+    }
+    encoders = ["bagnet33", "sift"]
+    lists = CONFIG["benchmark"] | {"patches": list(entries), "encoders": encoders, "cnns": []}
+    return CONFIG | {"patches": entries, "benchmark": lists}
+
+
+def test_an_encoder_runs_on_the_patches_it_can_work_on_and_the_rest_is_told() -> None:
+    config = of_sizes(16, 48)
+    pairs = {(r.patches, r.encoder) for r in plan.runs(config)}
+    assert pairs == {("p16", "sift"), ("p48", "sift"), ("p48", "bagnet33")}
+    (told,) = plan.left_out(config)
+    assert told.startswith("p16 was left out for one encoder: encoders.bagnet33: patch_size_px is")
+    controls = [r for r in plan.runs(config) if r.classifier == "majority_class"]
+    assert [(r.patches, r.encoder) for r in controls] == [("p16", "sift"), ("p48", "bagnet33")]
+
+
+def test_weights_are_fetched_once_or_are_the_user_s_own() -> None:
+    lists = CONFIG["benchmark"] | {"encoders": ["a", "b", "c", "sift"], "patches": ["p48"]}
+    published = {"type": "bagnet", "receptive_field_px": 33, "weights": "imagenet"}
+    own = published | {"weights": "my/file.pth"}
+    encoders = {"a": published, "b": published | {"freeze": True}, "c": own, "sift": {}}
+    config = of_sizes(48) | {"encoders": encoders, "benchmark": lists}
+    files = [plan.weights_file(config, name, "p48") for name in lists["encoders"]]
+    fetched = "resources/weights/bagnet33.pth"
+    assert files == [fetched, fetched, "my/file.pth", None]
+    assert plan.fetched_for(config, fetched)["encoder"] == "a"

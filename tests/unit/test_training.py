@@ -155,6 +155,24 @@ def test_triplets_of_one_image_are_refused(images):
         Triplets(images, np.array([3]), 8, 4).draw(2, np.random.default_rng(0))
 
 
+def test_a_distant_tile_in_the_same_image_is_beyond_the_radius_along_both_axes(images):
+    triplets = Triplets(images, np.array([3, 4]), tile_px=8, radius_px=4, distant="anywhere")
+    anchor, _, distant = triplets.draw(500, np.random.default_rng(0)).transpose(1, 0, 2)
+    same = anchor[:, 0] == distant[:, 0]
+    assert 150 < same.sum() < 350
+    apart = np.abs(anchor[same, 1:] - distant[same, 1:])
+    assert apart.min() == 5
+    assert distant[:, 1:].min() >= 0
+    assert (distant[:, 1:] <= np.array(images.shape[1:3]) - 8).all()
+
+
+def test_one_large_image_is_enough_for_distant_tiles_anywhere(images):
+    triplets = Triplets(images, np.array([3]), 8, 4, "anywhere")
+    assert triplets.draw(5, np.random.default_rng(0)).shape == (5, 3, 3)
+    with pytest.raises(UserError, match="at least 2 images"):
+        Triplets(images, np.array([3]), 8, 40, "anywhere").draw(2, np.random.default_rng(0))
+
+
 def test_triplet_loss_is_the_hinge_plus_the_lengths():
     anchor, near, far = ([[0.0, 0.0]], [[3.0, 4.0]], [[0.0, 2.0]])
     embeddings = torch.tensor(anchor + near + far)

@@ -139,6 +139,7 @@ def test_an_edited_encoder_reruns_itself_and_what_descends_from_it(project: Path
     assert jobs == {
         "fit_encoder": 1,
         "encode": 2,
+        "map_embeddings": 1,
         "fit_classifier": 1,
         "classify": 2,
         "fuse": 1,

@@ -6,6 +6,7 @@
 rule fit_classifier:
     input:
         index=rules.index.output.index,
+        encoder=rules.fit_encoder.output.encoder,
         embeddings=shards_of(rules.encode.output.embeddings),
     output:
         classifier=f"{CLASSIFIER}/classifier.npz",
@@ -17,6 +18,7 @@ rule fit_classifier:
     params:
         spec=spec("classifiers", "classifier"),
         max_fit_mib=config.get("max_fit_mib", 1024),
+        head=lambda w: json.dumps(plan.head_of(config, w.encoder)),
         about=about,
         code=code_of("fit_classifier", "classifiers", "classifier"),
     message:
@@ -25,6 +27,7 @@ rule fit_classifier:
         command(
             "fit_classifier --classifier {wildcards.classifier}"
             " --spec {params.spec:q} --index {input.index:q} --embeddings {input.embeddings:q}"
+            " --encoder-state {input.encoder:q} --head {params.head:q}"
             " --max-fit-mib {params.max_fit_mib} --out {output.classifier:q}"
             " --seed {wildcards.seed}"
         )

@@ -19,7 +19,7 @@ from patchbench.errors import UserError
 from patchbench.fingerprint import fingerprint, folder_digest
 from patchbench.plugins import available
 from patchbench.records import open_dataset
-from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
+from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY, WEIGHTS
 
 # the command line hands inner values over as text; files do not
 update_config(config, typed(workflow.config_settings.config or {}))
@@ -62,6 +62,7 @@ wildcard_constraints:
     study=re.escape(config["study"]),
     seed=r"\d+",
     shard=r"\d{5}-of-\d{5}",
+    weights=r"[\w-]+",
 
 
 def entry(section, key):
@@ -87,7 +88,7 @@ def about(w):
         named |= {
             "patches": "whole-image",
             "encoder": named.pop("cnn"),
-            "classifier": "own-head",
+            "classifier": "own_head",
         }
     return json.dumps(named, sort_keys=True)
 
@@ -103,6 +104,11 @@ def code_of(stage, section=None, key=None):
         return fingerprint(*modules)
 
     return hash_for
+
+
+def start_from(path):
+    """Option that hands a checkpoint over, where there is one."""
+    return f"--weights {shlex.quote(path)}" if path else ""
 
 
 def shards_of(pattern):

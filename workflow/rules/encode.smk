@@ -1,10 +1,30 @@
-# From patches to embeddings: an encoder is fitted on the train split, then meets every patch.
+# From patches to embeddings: an encoder is fitted on the train split, then meets every patch;
+# a few hundred test patches are mapped onto a plane, to be looked at.
 # Reads:  results/{dataset}/{patches}/{index.parquet, pixels/}
-# Writes: results/{dataset}/{patches}/seed{seed}/{encoder}/{encoder.npz, history.parquet, embeddings/}
+# Writes: results/{dataset}/{patches}/seed{seed}/{encoder}/{encoder.npz, history.parquet, embeddings/, map.parquet}
+
+
+rule fetch_weights:
+    output:
+        weights=WEIGHTS,
+    log:
+        f"{WEIGHTS}.log",
+    retries: 2 if workflow.is_main_process else 0
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        asked=lambda w, output: plan.fetched_for(config, output.weights),
+    message:
+        "Fetching the published weights {wildcards.weights}"
+    shell:
+        "python -m patchbench fetch_weights --encoder {params.asked[encoder]:q}"
+        " --spec {params.asked[spec]:q} --patch-size-px {params.asked[patch_size_px]}"
+        " --out {output.weights:q} > {log:q} 2>&1"
 
 
 rule fit_encoder:
     input:
+        weights=lambda w: plan.weights_file(config, w.encoder, w.patches) or [],
         images=rules.prepare.output.images,
         table=rules.prepare.output.table,
         index=rules.index.output.index,
@@ -23,6 +43,7 @@ rule fit_encoder:
         size=lambda w: config["patches"][w.patches]["patch_size_px"],
         device=config.get("device", "auto"),
         threads_asked=config.get("train_threads", 1),
+        weights=lambda w: start_from(plan.weights_file(config, w.encoder, w.patches)),
         about=about,
         code=code_of("fit_encoder", "encoders", "encoder"),
     message:
@@ -31,7 +52,7 @@ rule fit_encoder:
         command(
             "fit_encoder --encoder {wildcards.encoder} --spec {params.spec:q}"
             " --patch-size-px {params.size} --images {input.images:q} --index {input.index:q}"
-            " --pixels {input.pixels:q} --out {output.encoder:q}"
+            " --pixels {input.pixels:q} {params.weights} --out {output.encoder:q}"
             " --seed {wildcards.seed} --device {params.device}"
         )
 
@@ -39,7 +60,9 @@ rule fit_encoder:
 rule encode:
     input:
         encoder=rules.fit_encoder.output.encoder,
+        images=rules.prepare.output.images,
         pixels=rules.cut.output.pixels,
+        part=rules.cut.output.part,
     output:
         embeddings=f"{ENCODER}/embeddings/{{shard}}.npy",
         cost=f"{ENCODER}/embeddings/{{shard}}.cost.json",
@@ -57,6 +80,30 @@ rule encode:
     shell:
         command(
             "encode --encoder {wildcards.encoder} --spec {params.spec:q}"
-            " --state {input.encoder:q} --pixels {input.pixels:q} --out {output.embeddings:q}"
+            " --state {input.encoder:q} --images {input.images:q} --pixels {input.pixels:q}"
+            " --out {output.embeddings:q}"
             " --seed {wildcards.seed} --device {params.device}"
+        )
+
+
+rule map_embeddings:
+    input:
+        index=rules.index.output.index,
+        embeddings=shards_of(rules.encode.output.embeddings),
+    output:
+        map=f"{ENCODER}/map.parquet",
+        cost=f"{ENCODER}/map.cost.json",
+    log:
+        f"{ENCODER}/map.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        about=about,
+        code=code_of("map_embeddings"),
+    message:
+        "Mapping embeddings of {wildcards.encoder} on {wildcards.dataset} ({wildcards.patches}, seed {wildcards.seed})"
+    shell:
+        command(
+            "map_embeddings --index {input.index:q} --embeddings {input.embeddings:q}"
+            " --out {output.map:q} --seed {wildcards.seed}"
         )

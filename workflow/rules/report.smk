@@ -22,6 +22,7 @@ rule collect:
             for table in ("predictions", "metrics", "roc")
         ],
         sorted({f"{run.encoder_folder}/history.parquet" for run in plan.runs(config)}),
+        list(plan.map_files(config)),
         plan.cost_files(config),
         expand(list(rules.prepare.output), dataset=config["benchmark"]["datasets"]),
         expand(
@@ -29,13 +30,21 @@ rule collect:
             dataset=config["benchmark"]["datasets"],
             patches=config["benchmark"]["patches"],
         ),
+        [
+            path
+            for dataset in config["benchmark"]["datasets"]
+            for patches in config["benchmark"]["patches"]
+            for path in plan.pixel_files(config, dataset, patches)
+        ],
     output:
         metrics=f"{STUDY}/metrics.parquet",
         predictions=f"{STUDY}/predictions.parquet",
         roc=f"{STUDY}/roc.parquet",
         history=f"{STUDY}/history.parquet",
         costs=f"{STUDY}/costs.parquet",
+        embedding_map=f"{STUDY}/embedding_map.parquet",
         thumbnails=f"{STUDY}/thumbnails.npz",
+        patch_thumbnails=f"{STUDY}/patch_thumbnails.npz",
         run=f"{STUDY}/run.json",
         cost=f"{STUDY}/collect.cost.json",
     log:

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 import numpy as np
 
-_NEVER = -30.0
+from patchbench.classifiers._features import column_statistics, standardise, standardised
+from patchbench.classifiers._scores import NEVER, log_loss
 
 
 @dataclass(kw_only=True)
@@ -28,8 +29,10 @@ class Classifier:
     strengths: list[float] = field(default_factory=lambda: [0.0001, 0.01, 1.0])
     max_iterations: int = 100
     seed: int = 0
+    threads: int = 1
     control: ClassVar[bool] = False
-    uses_embeddings: ClassVar[bool] = True
+    uses: ClassVar[str] = "embeddings"
+    bytes_per_value: ClassVar[int] = 4  # standardised in place, and the solver takes float32
     summary: ClassVar[str] = "logistic regression on standardised embeddings, C chosen on val"
     source: ClassVar[str] = "Cox 1958; scikit-learn"
 
@@ -50,7 +53,7 @@ class Classifier:
         Parameters
         ----------
         embeddings, val_embeddings : float32 array, (n_patches, dim)
-            Train and val patches.
+            Train and val patches; overwritten.
         labels, val_labels : int array, (n_patches,)
             Labels of their images.
         n_classes : int
@@ -61,10 +64,9 @@ class Classifier:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
-        self.mean = embeddings.mean(axis=0)
-        self.scale = np.maximum(embeddings.std(axis=0), 1e-6)
-        train = (embeddings - self.mean) / self.scale
-        val = (val_embeddings - self.mean) / self.scale
+        self.mean, self.scale = column_statistics(embeddings)
+        train = standardise(embeddings, self.mean, self.scale)
+        val = standardise(val_embeddings, self.mean, self.scale)
         model = LogisticRegression(max_iter=self.max_iterations, warm_start=True, tol=1e-3)
         best_loss = np.inf
         for strength in sorted(self.strengths):
@@ -74,15 +76,15 @@ class Classifier:
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model.fit(train, labels)
             weights, bias = _all_classes(model, n_classes)
-            loss = _log_loss(val @ weights + bias, val_labels)
+            loss = log_loss(val @ weights + bias, val_labels)
             if loss < best_loss:
                 best_loss, self.strength = loss, strength
                 self.weights, self.bias = weights, bias
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """Class scores: float32 array, (n_patches, n_classes)."""
-        scores: np.ndarray = (embeddings - self.mean) / self.scale @ self.weights + self.bias
-        return scores.astype(np.float32)
+        found: np.ndarray = standardised(embeddings, self.mean, self.scale) @ self.weights
+        return found + self.bias
 
     def state(self) -> dict[str, np.ndarray]:
         """What was fitted, as arrays."""
@@ -91,7 +93,7 @@ class Classifier:
             "scale": self.scale,
             "weights": self.weights,
             "bias": self.bias,
-            "strength": np.float64(self.strength),
+            "strength": np.array(self.strength),
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -104,20 +106,14 @@ class Classifier:
 def _all_classes(model: object, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     """Weights (dim, n_classes) and bias; two classes are one column in scikit-learn.
 
-    A class that no fitted patch is of (only a small sample can miss one) gets a logit that
-    never wins.
+    A class that no train patch is of gets a logit that never wins: those of the others sum to 0,
+    so one of them is not negative.
     """
     found, bias = model.coef_.T, model.intercept_  # type: ignore[attr-defined]
     if found.shape[1] == 1:
         found, bias = np.concatenate([-found, found], axis=1) / 2, np.append(-bias, bias) / 2
     classes = model.classes_  # type: ignore[attr-defined]
     weights = np.zeros((len(found), n_classes), np.float32)
-    biases = np.full(n_classes, _NEVER, np.float32)
+    biases = np.full(n_classes, -NEVER, np.float32)
     weights[:, classes], biases[classes] = found, bias
     return weights, biases
-
-
-def _log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    of_true_class = shifted[np.arange(len(labels)), labels]
-    return float((np.log(np.exp(shifted).sum(axis=1)) - of_true_class).mean())

@@ -11,8 +11,9 @@ class Classifier:
     """Every patch gets the same logits; AUC must be 0.5."""
 
     seed: int = 0
+    threads: int = 1
     control: ClassVar[bool] = True
-    uses_embeddings: ClassVar[bool] = False
+    uses: ClassVar[str] = "nothing"
     summary: ClassVar[str] = "control: class frequencies of the train split"
     source: ClassVar[str] = "-"
 
@@ -24,7 +25,7 @@ class Classifier:
         val_labels: np.ndarray,
         n_classes: int,
     ) -> None:
-        """Count the labels."""
+        """Count the labels; one is added to each class, so that none has frequency 0."""
         counts = np.bincount(labels, minlength=n_classes)
         self.log_prior = np.log((counts + 1) / (counts.sum() + n_classes))
 

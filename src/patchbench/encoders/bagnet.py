@@ -1,8 +1,8 @@
-"""BagNet features, trained from scratch on the classes of whole train images.
+"""BagNet features: a network that never sees more than a small square at once.
 
 Brendel & Bethge, "Approximating CNNs with Bag-of-local-Features models works surprisingly well
-on ImageNet", ICLR 2019, arXiv:1904.00760. The network never sees more than a small square at
-once and averages what it finds; trained on images, it is an encoder of patches.
+on ImageNet", ICLR 2019, arXiv:1904.00760. It averages what it finds over an image; trained on
+the classes of whole images, from scratch or from published weights, it is an encoder of patches.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from patchbench.errors import UserError
-from patchbench.networks.settings import Augmentation, Computation, Plan, Recipe, check_bagnet
+from patchbench.networks.settings import (
+    IMAGENET,
+    PRECISIONS,
+    SCRATCH,
+    Trained,
+    check_bagnet,
+    check_choice,
+)
+from patchbench.patchset import checked
 from patchbench.seeds import derive
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from patchbench.networks.bagnet import BagNet
+    from patchbench.networks.published import Published
     from patchbench.patchset import TrainingData
 
 _BATCH_PATCHES = 64
+_BATCH_IMAGES = 4
 # Training here takes hundreds to thousands of steps; at the published 0.001 the statistics of
 # the stem would still be near their initial values at the end.
 _STEM_MOMENTUM = 0.1
@@ -37,7 +47,7 @@ def __getattr__(name: str) -> Any:
 
 
 @dataclass(kw_only=True)
-class Encoder:
+class Encoder(Trained):
     """Mean BagNet feature of a patch.
 
     Parameters
@@ -50,33 +60,36 @@ class Encoder:
         Channels of the stem, 64 as published; an embedding has 32 times as many.
     layers : list of 4 ints
         Blocks per stage, [3, 4, 6, 3] as published.
-    epochs, batch_size, lr, weight_decay
-        See :class:`~patchbench.networks.settings.Plan`.
-    crop, jitter
-        See :class:`~patchbench.networks.settings.Augmentation`.
-    precision : str
-        Of training; see :class:`~patchbench.networks.settings.Computation`.
+    weights : str
+        ``scratch``, ``imagenet`` (the published ones; width and layers as published) or the
+        path of a checkpoint. A last layer for other classes than the dataset's is replaced.
+    freeze : bool
+        Train the last layer only; the features stay as the weights have them.
+    dense : bool
+        Compute the patches of an image in one pass where their grid fits the network's stride
+        of 8 px: the same embeddings in a fraction of the time.
+    inference : str
+        Precision of embeddings: ``float32``, ``bfloat16``, or ``auto`` (the latter where the
+        processor has instructions for it); of training, ``precision``.
+    epochs, batch_size, lr, crop, ...
+        How to train; see :class:`~patchbench.networks.settings.Trained`.
     """
 
     patch_size_px: int
     receptive_field_px: int = 17
-    width: int = 16
-    layers: tuple[int, ...] = (1, 1, 1, 1)
-    epochs: int = 12
-    batch_size: int = 16
-    lr: float = 0.004
-    weight_decay: float = 0.05
+    width: int = 64
+    layers: tuple[int, ...] = (3, 4, 6, 3)
+    weights: str = SCRATCH
+    freeze: bool = False
+    dense: bool = True
+    inference: str = "float32"
     crop: float = 0.75
-    jitter: float = 0.0
-    precision: str = "auto"
-    seed: int = 0
-    device: str = "cpu"
-    threads: int = 1
 
     supervised: ClassVar[bool] = True
     trained: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
     control: ClassVar[bool] = False
+    head: ClassVar[tuple[str, str]] = ("network.fc.weight", "network.fc.bias")
     summary: ClassVar[str] = (
         "Features of a residual network that sees only a small square at a time (BagNet), "
         "trained on the classes of whole images."
@@ -84,27 +97,40 @@ class Encoder:
     source: ClassVar[str] = "Brendel & Bethge, ICLR 2019, arXiv:1904.00760"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_bagnet(self.receptive_field_px, self.width, self.layers)
+        check_choice("inference", self.inference, PRECISIONS)
         if self.patch_size_px < self.receptive_field_px:
             raise ValueError(
                 f"patch_size_px is {self.patch_size_px}, less than receptive_field_px "
                 f"{self.receptive_field_px}; take larger patches or another BagNet"
             )
-        self._recipe = Recipe(
-            Plan(
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                lr=self.lr,
-                weight_decay=self.weight_decay,
-            ),
-            Augmentation(crop=self.crop, jitter=self.jitter),
-            Computation(self.device, self.precision),
-        )
+        if self.weights == IMAGENET and (self.width, *self.layers) != (64, 3, 4, 6, 3):
+            raise ValueError(
+                f"weights is {IMAGENET!r}, but width is {self.width} and layers is "
+                f"{list(self.layers)}; the published networks have 64 and [3, 4, 6, 3]"
+            )
+        if self.freeze and self.weights == SCRATCH:
+            raise ValueError(
+                f"freeze is true, but weights is {SCRATCH!r}: random features would stay random; "
+                f"set weights to {IMAGENET!r} or to a checkpoint"
+            )
 
     @property
     def dim(self) -> int:
         """Length of an embedding."""
         return 32 * self.width
+
+    @property
+    def weights_name(self) -> str:
+        """File name of the published weights, without its suffix."""
+        return f"bagnet{self.receptive_field_px}"
+
+    def published(self) -> "Published":
+        """Where the published weights are."""
+        from patchbench.networks.published import bagnet
+
+        return bagnet(self.receptive_field_px)
 
     def fit(self, data: "TrainingData") -> "pd.DataFrame":
         """Train on whole train images, keep the epoch that is best on val.
@@ -121,6 +147,7 @@ class Encoder:
         """
         from patchbench.networks.image_classification import LabelledImages, train_classifier
         from patchbench.networks.pixels import Scale
+        from patchbench.networks.published import start_from
         from patchbench.networks.reproducible import reproducible
 
         if data.train_labels is None or data.val_labels is None:
@@ -128,14 +155,19 @@ class Encoder:
         self._check_crop(*data.images.shape[1:3])
         seed = derive(self.seed, "encoder", "bagnet")
         with reproducible(seed, self.threads):
-            self._scale = Scale.of(data.images, data.train_rows)
             self._network = self._build(data.n_classes)
+            if self.weights == SCRATCH:
+                self._scale = Scale.of(data.images, data.train_rows)
+            else:
+                self._scale = Scale.imagenet()
+                start_from(self._network, data.weights, replaceable="fc.")
+            self._network.freeze(self.freeze)
             history = train_classifier(
                 self._network,
                 LabelledImages(data.images, data.train_rows, data.train_labels),
                 LabelledImages(data.images, data.val_rows, data.val_labels),
                 self._scale,
-                self._recipe,
+                self.recipe,
                 seed,
                 "bagnet",
             )
@@ -143,7 +175,7 @@ class Encoder:
         return history
 
     def _check_crop(self, height_px: int, width_px: int) -> None:
-        sides = self._recipe.augmentation.crop_sides(height_px, width_px)
+        sides = self.recipe.augmentation.crop_sides(height_px, width_px)
         if min(sides) < self.receptive_field_px:
             raise UserError(
                 f"encoder bagnet: crop {self.crop} of {height_px} x {width_px} px images is less "
@@ -161,22 +193,67 @@ class Encoder:
 
     def _prepare(self) -> None:
         from patchbench.networks.folding import folded
+        from patchbench.networks.precision import dtype_of
 
-        self._folded = folded(self._network)
+        self._dtype = dtype_of(self.inference, self.device)
+        self._folded = folded(self._network).to(self._dtype)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Uint8 (n, patch_size_px, patch_size_px, 3) to float32 (n, dim)."""
         from patchbench.networks.inference import in_batches
         from patchbench.networks.reproducible import reproducible
 
+        pixels = checked(pixels, self.patch_size_px)
         with reproducible(self.seed, self.threads):
             return in_batches(
-                lambda images: self._folded.embed(images).mean(dim=(1, 2)),
+                lambda images: self._folded.embed(images.to(self._dtype)).float().mean(dim=(1, 2)),
                 pixels,
                 np.arange(len(pixels)),
                 self._scale,
                 self.device,
                 _BATCH_PATCHES,
+            )
+
+    def takes_grid(self, ys: np.ndarray, xs: np.ndarray, height_px: int, width_px: int) -> bool:
+        """Whether :meth:`encode_grid` works for patches at these top and left edges."""
+        from patchbench.networks.dense import fits
+
+        sides = ((ys, height_px), (xs, width_px))
+        return self.dense and all(fits(at, self.patch_size_px, side) for at, side in sides)
+
+    def encode_grid(self, images: np.ndarray, ys: np.ndarray, xs: np.ndarray) -> np.ndarray:
+        """Embeddings of every patch of a grid, in one pass over each image.
+
+        Parameters
+        ----------
+        images : uint8 array, (n, height_px, width_px, 3)
+            Whole images.
+        ys, xs : int array
+            Top and left edges of the patches, such that :meth:`takes_grid`.
+
+        Returns
+        -------
+        embeddings : float32 array, (n * len(ys) * len(xs), dim)
+            Image by image, row by row; equal to those of :meth:`encode` up to rounding.
+        """
+        from patchbench.networks.dense import patch_means
+        from patchbench.networks.inference import in_batches
+        from patchbench.networks.reproducible import reproducible
+
+        with reproducible(self.seed, self.threads):
+            return in_batches(
+                lambda batch: patch_means(
+                    lambda part: self._folded.embed(part.to(self._dtype)).float(),
+                    batch,
+                    (ys, xs),
+                    self.patch_size_px,
+                    self.receptive_field_px,
+                ),
+                images,
+                np.arange(len(images)),
+                self._scale,
+                self.device,
+                _BATCH_IMAGES,
             )
 
     def state(self) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from patchbench import tables
+from patchbench.encoders._projection import exact, project
 from patchbench.networks.settings import check_counts
 from patchbench.seeds import derive
 
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from patchbench.patchset import TrainingData
-
-_BATCH_PATCHES = 256
-_GREY = 128
-# Weights are whole multiples of this, so every sum below is exact in float64 and a patch's
-# embedding has the same bits in whatever order and company it is computed.
-_WEIGHT_UNIT = 2.0**-20
 
 
 @dataclass(kw_only=True)
@@ -65,17 +60,12 @@ class Encoder:
         rng = np.random.default_rng(derive(self.seed, "encoder", "random_projection"))
         n_values = 3 * self.patch_size_px**2
         weights = rng.normal(size=(n_values, self.dim)) / (255 * np.sqrt(self.dim))
-        self._projection = np.round(weights / _WEIGHT_UNIT) * _WEIGHT_UNIT
+        self._projection = exact(weights)
         return tables.empty("history")
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Uint8 (n, patch_size_px, patch_size_px, 3) to float32 (n, dim)."""
-        embeddings = np.empty((len(pixels), self.dim), np.float32)
-        for start in range(0, len(pixels), _BATCH_PATCHES):
-            rows = slice(start, start + _BATCH_PATCHES)
-            values = pixels[rows].reshape(len(pixels[rows]), -1).astype(np.float64) - _GREY
-            embeddings[rows] = values @ self._projection
-        return embeddings
+        return project(pixels, self._projection)
 
     def state(self) -> dict[str, np.ndarray]:
         """Give the projection, float64 (3 * patch_size_px ** 2, dim)."""

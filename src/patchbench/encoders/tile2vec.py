@@ -2,8 +2,8 @@
 
 Jean, Wang, Samar, Azzari, Lobell & Ermon, "Tile2Vec: Unsupervised representation learning for
 spatially distributed data", AAAI 2019, arXiv:1805.02855. Published with tiles of aerial
-pictures hundreds of tiles wide; in photographs a few tiles wide, a neighbour is a tile at most
-one tile away and a distant tile comes from another image.
+pictures hundreds of tiles wide; in photographs a few tiles wide, a neighbour is rather a tile at
+most one tile away, and a distant tile one of another image.
 """
 
 from collections.abc import Mapping
@@ -13,58 +13,64 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from patchbench.errors import UserError
-from patchbench.networks.settings import Augmentation, Computation, Plan, Recipe, check_counts
+from patchbench.networks.settings import DISTANT, Trained, check_choice, check_counts
+from patchbench.patchset import checked
 from patchbench.seeds import derive
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from patchbench.networks.tile2vec import Tile2Vec
+    from patchbench.networks.triplets import Triplets
     from patchbench.patchset import TrainingData
 
 _BATCH_PATCHES = 64
 
 
 @dataclass(kw_only=True)
-class Encoder:
-    """Tile2Vec embedding of a patch.
+class Encoder(Trained):
+    """Tile2Vec embedding of a patch; the defaults are the published recipe.
 
     Parameters
     ----------
     patch_size_px : int
         Side of the patches, and of the tiles trained on.
     dim : int
-        Length of an embedding; 512 as published.
+        Length of an embedding.
     width : int
-        Channels of the first stage; 64 as published.
+        Channels of the first stage.
     n_triplets : int
-        Triplets drawn in an epoch.
+        Triplets drawn in an epoch; fresh ones each time, where the paper has 100,000 fixed.
     margin : float
-        How much farther than the neighbour the distant tile shall be; 10 as published.
+        How much farther than the neighbour the distant tile shall be.
     l2 : float
-        Weight of the length of embeddings in the loss; 0.01 as published.
+        Weight of the norm of the embeddings in the loss.
     neighbour_radius_px : int or None
-        The neighbour is at most this far from the anchor along each axis; None is one patch.
-    epochs, batch_size, lr
-        See :class:`~patchbench.networks.settings.Plan`; a batch is that many triplets.
-    precision : str
-        Of training; see :class:`~patchbench.networks.settings.Computation`.
+        The neighbour is at most this far from the anchor along each axis: 100 px as published,
+        for aerial pictures; None is one patch, for photographs.
+    distant : str
+        Where the distant tile comes from: ``anywhere`` as published (another image or, farther
+        than the radius along both axes, the same), or ``other-image``.
+    epochs, batch_size, lr, betas, schedule, ...
+        How to train; see :class:`~patchbench.networks.settings.Trained`. A batch is that many
+        triplets; 0 epochs leave the network untrained, to show what training buys.
     """
 
     patch_size_px: int
-    dim: int = 64
-    width: int = 8
-    n_triplets: int = 800
+    dim: int = 512
+    width: int = 64
+    n_triplets: int = 100_000
     margin: float = 10.0
     l2: float = 0.01
     neighbour_radius_px: int | None = None
-    epochs: int = 8
-    batch_size: int = 32
-    lr: float = 0.002
-    precision: str = "auto"
-    seed: int = 0
-    device: str = "cpu"
-    threads: int = 1
+    distant: str = "anywhere"
+    epochs: int = 50
+    batch_size: int = 50
+    lr: float = 0.001
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.5, 0.999)
+    schedule: str = "constant"
+    quarter_turns: bool = True
 
     supervised: ClassVar[bool] = False
     trained: ClassVar[bool] = True
@@ -77,6 +83,7 @@ class Encoder:
     source: ClassVar[str] = "Jean et al., AAAI 2019, arXiv:1805.02855"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_counts(
             patch_size_px=self.patch_size_px,
             dim=self.dim,
@@ -86,21 +93,11 @@ class Encoder:
         if self.neighbour_radius_px is None:
             self.neighbour_radius_px = self.patch_size_px
         check_counts(neighbour_radius_px=self.neighbour_radius_px)
+        check_choice("distant", self.distant, DISTANT)
         if not self.margin > 0:
             raise ValueError(f"margin is {self.margin}; give a number above 0")
         if not self.l2 >= 0:
             raise ValueError(f"l2 is {self.l2}; give 0 or more")
-        self._recipe = Recipe(
-            Plan(
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                lr=self.lr,
-                weight_decay=0.0,
-                betas=(0.5, 0.999),
-            ),
-            Augmentation(quarter_turns=True),
-            Computation(self.device, self.precision),
-        )
 
     @property
     def receptive_field_px(self) -> int:
@@ -123,26 +120,31 @@ class Encoder:
         """
         from patchbench.networks.pixels import Scale
         from patchbench.networks.reproducible import reproducible
-        from patchbench.networks.triplets import Triplets, train_on_triplets
+        from patchbench.networks.triplets import train_on_triplets
 
         self._check_tiles(*data.images.shape[1:3])
-        radius_px = self.neighbour_radius_px or self.patch_size_px
         seed = derive(self.seed, "encoder", "tile2vec")
         with reproducible(seed, self.threads):
             self._scale = Scale.of(data.images, data.train_rows)
             self._network = self._build()
             history = train_on_triplets(
                 self._network,
-                Triplets(data.images, data.train_rows, self.patch_size_px, radius_px),
-                Triplets(data.images, data.val_rows, self.patch_size_px, radius_px),
+                self._triplets(data.images, data.train_rows),
+                self._triplets(data.images, data.val_rows),
                 self.n_triplets,
                 (self.margin, self.l2),
                 self._scale,
-                self._recipe,
+                self.recipe,
                 seed,
             )
         self._prepare()
         return history
+
+    def _triplets(self, images: np.ndarray, rows: np.ndarray) -> "Triplets":
+        from patchbench.networks.triplets import Triplets
+
+        radius_px = self.neighbour_radius_px or self.patch_size_px
+        return Triplets(images, rows, self.patch_size_px, radius_px, self.distant)
 
     def _check_tiles(self, height_px: int, width_px: int) -> None:
         if min(height_px, width_px) < self.patch_size_px:
@@ -168,6 +170,7 @@ class Encoder:
         from patchbench.networks.inference import in_batches
         from patchbench.networks.reproducible import reproducible
 
+        pixels = checked(pixels, self.patch_size_px)
         rows = np.arange(len(pixels))
         with reproducible(self.seed, self.threads):
             return in_batches(self._folded, pixels, rows, self._scale, self.device, _BATCH_PATCHES)

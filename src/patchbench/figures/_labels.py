@@ -39,6 +39,28 @@ def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray)
         _draw_label(ax, names[i], boxes[i], pixels[i], scale)
 
 
+def spread_out(wanted: np.ndarray, apart: float, low: float, high: float) -> np.ndarray:
+    """Heights near the wanted ones (ascending), ``apart`` from each other, above ``low``.
+
+    Neighbours that would touch form a block around the mean of their wishes; only where there
+    is no room do heights pass ``high``.
+
+    >>> spread_out(np.array([1.0, 1.0, 5.0]), 1.0, 0.0, 9.0)
+    array([0.5, 1.5, 5. ])
+    """
+    blocks: list[list[float]] = []
+    for wish in wanted:
+        blocks.append([float(wish)])
+        while True:
+            starts = [_start(block, apart, low, high) for block in blocks[-2:]]
+            if len(blocks) < 2 or starts[0] + apart * len(blocks[-2]) <= starts[1]:
+                break
+            last = blocks.pop()
+            blocks[-1] += last
+    places = [_start(b, apart, low, high) + apart * i for b in blocks for i in range(len(b))]
+    return np.array(places)
+
+
 def _best_box(
     point: np.ndarray, size: tuple[float, float], taken: np.ndarray, frame: np.ndarray, scale: float
 ) -> np.ndarray:
@@ -68,3 +90,9 @@ def _draw_label(ax: Axes, name: str, box: np.ndarray, point: np.ndarray, scale: 
     if np.hypot(*(nearest - point)) > 9 * scale:
         x, y = zip(to_data.transform(nearest), to_data.transform(point), strict=True)
         ax.plot(x, y, color="#b0b0b0", linewidth=0.5, zorder=2.4)
+
+
+def _start(wishes: list[float], apart: float, low: float, high: float) -> float:
+    """Lowest place of a block."""
+    length = apart * (len(wishes) - 1)
+    return max(low, min(sum(wishes) / len(wishes) - length / 2, high - length))

@@ -40,10 +40,10 @@ COLORS = (
 )
 MARKERS = "osD^vPX<>h"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
-TEXT_PT, SMALL_PT = 7.5, 6.5
+TEXT_PT, SMALL_PT = 7.5, 7.0
 BLANK = "\N{EN DASH}"
 KEY_LINE_IN = 0.135
-_FOOTER_CHARS, _LINE_IN = 142, 0.115
+_FOOTER_CHARS, _LINE_IN = 124, 0.13
 
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -172,7 +172,7 @@ def footer(fig: Figure, text: str) -> None:
     height = float(fig.get_size_inches()[1])
     for i, line in enumerate(lines):
         top = height - 0.02 - _LINE_IN * (len(lines) - i - 0.5)
-        write(fig, 0.1, top, line, fontsize=6, color=MUTED)
+        write(fig, 0.1, top, line, color=MUTED)
 
 
 def facts(study: Study, dataset: str, *more: str) -> str:
@@ -212,6 +212,20 @@ def text_width_in(text: str, size_pt: float = SMALL_PT) -> float:
     return float(np.ptp(TextPath((0, 0), text, size=size_pt).vertices[:, 0])) / 68
 
 
+def fit(text: str, width_in: float, size_pt: float = SMALL_PT) -> str:
+    """Shorten ``text`` to a width in inches; the part after the last " · " is kept if it can be."""
+    if text_width_in(text, size_pt) <= width_in:
+        return text
+    head, between, tail = text.rpartition(" · ")
+    if text_width_in(tail, size_pt) > 0.7 * width_in:
+        head, between, tail = text, "", ""
+    n_chars = len(head)
+    while n_chars > 3 and text_width_in(text, size_pt) > width_in:
+        n_chars -= 1
+        text = shorten(head, n_chars) + between + tail
+    return text
+
+
 def number(value: float, digits: int = 3) -> str:
     """Write a number for a label; a dash where there is none."""
     return BLANK if pd.isna(value) else f"{value:.{digits}f}"
@@ -246,6 +260,5 @@ def key(
         middle = (left + 0.13) / full_width
         fig.add_artist(handle)
         fig.add_artist(Line2D([middle], [1 - y / full_height], transform=fig.transFigure, **point))
-        room = int((width - 1.75) / 0.053)
-        write(fig, left + 0.34, y, shorten(str(method["label"]), room))
+        write(fig, left + 0.34, y, fit(str(method["label"]), width - 1.75))
         write(fig, left + width, y, interval(method), ha="right")

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from patchbench import results_table as results
+from patchbench import runtimes
 from patchbench.figures import _style as style
 from patchbench.figures._labels import spread
 from patchbench.study import Study
@@ -29,7 +30,7 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
     """One row per method: AUC, interval and both times, seeds averaged."""
     frame = results.with_one_fusion(results.scores(study, dataset, "image"))
     frame = results.merge_controls(frame)
-    times = results.mean_runtime(study, dataset)
+    times = runtimes.mean_runtime(study, dataset)
     return frame.merge(times, on=["patches", "encoder", "classifier"], how="left")
 
 

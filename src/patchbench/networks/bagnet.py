@@ -117,6 +117,21 @@ class BagNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        self._frozen = False
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Keep the features as they are in training, or let them learn too."""
+        self._frozen = frozen
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad = not frozen or name.startswith("fc.")
+
+    def train(self, mode: bool = True) -> "BagNet":
+        """Switch to training; frozen features keep the statistics of their batch norms."""
+        super().train(mode)
+        if self._frozen:
+            for child in self.children():
+                child.train(mode and child is self.fc)
+        return self
 
     def _features(self, images: Tensor) -> Tensor:
         # Nothing stands between the two stem convolutions, so their product is one 3x3

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 _CHUNK_IMAGES = 256
+# what torchvision's and the published BagNets' weights were trained on, colours from 0 to 1
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class Scale:
         mean = total / n_pixels
         variance = np.maximum(squares / n_pixels - mean**2, 1.0)
         return cls(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))
+
+    @classmethod
+    def imagenet(cls) -> "Scale":
+        """The scale that networks trained on ImageNet were fed."""
+        mean, deviation = (
+            np.float32(255) * np.array(values, np.float32)
+            for values in (_IMAGENET_MEAN, _IMAGENET_DEVIATION)
+        )
+        return cls(mean, deviation)
 
     def state(self) -> dict[str, np.ndarray]:
         """As named arrays, to be written with the network that was trained on this scale."""

@@ -1,4 +1,4 @@
-"""Train in float32 or, where it is faster, with bfloat16 products."""
+"""Compute in float32 or, where it is faster, in bfloat16."""
 
 import torch
 
@@ -7,10 +7,14 @@ from patchbench.networks.settings import Computation
 
 def autocast(computation: Computation) -> torch.autocast:
     """Give the context to run a training step in."""
-    reduced = computation.precision == "bfloat16" or (
-        computation.precision == "auto" and _has_bfloat16(computation.device)
-    )
+    reduced = dtype_of(computation.precision, computation.device) == torch.bfloat16
     return torch.autocast(computation.device, torch.bfloat16, enabled=reduced)
+
+
+def dtype_of(precision: str, device: str) -> torch.dtype:
+    """Type of number that a precision (``auto``, ``float32``, ``bfloat16``) means on a device."""
+    reduced = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
+    return torch.bfloat16 if reduced else torch.float32
 
 
 def _has_bfloat16(device: str) -> bool:

@@ -1,11 +1,16 @@
 """What can be set about networks and their training, checked without importing PyTorch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 BAGNET_RECEPTIVE_FIELDS_PX = (9, 17, 33)
 CNN_TYPES = ("resnet18", "resnet50", "vgg16_bn")
 PRECISIONS = ("auto", "float32", "bfloat16")
+SCHEDULES = ("one-cycle", "constant")
+# where the distant tile of a triplet comes from
+OTHER_IMAGE, ANYWHERE = DISTANT = ("other-image", "anywhere")
+# where weights come from, if not from a checkpoint
+SCRATCH, IMAGENET = "scratch", "imagenet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +20,7 @@ class Plan:
     Attributes
     ----------
     epochs : int
-        Passes over the items.
+        Passes over the items; 0 leaves the network as it was initialised.
     batch_size : int
         Items per step; batches are made a little larger where the items do not divide evenly,
         so that none is tiny.
@@ -25,6 +30,8 @@ class Plan:
         Decoupled decay of weights; biases and normalisation are left alone.
     betas : pair of floats
         Decay rates of Adam's running means.
+    schedule : str
+        ``one-cycle``: the learning rate rises to ``lr`` and falls to nothing; ``constant``.
     """
 
     epochs: int
@@ -32,16 +39,22 @@ class Plan:
     lr: float
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
+    schedule: str = "one-cycle"
 
     def __post_init__(self) -> None:
-        check_counts(epochs=self.epochs, batch_size=self.batch_size)
+        check_counts(batch_size=self.batch_size)
+        if self.epochs < 0:
+            raise ValueError(f"epochs is {self.epochs}; give 0 (no training) or more")
+        check_choice("schedule", self.schedule, SCHEDULES)
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas is {list(self.betas)}; give two numbers from 0 to below 1")
         if not self.lr > 0:
             raise ValueError(f"lr is {self.lr}; give a number above 0")
         if not self.weight_decay >= 0:
             raise ValueError(f"weight_decay is {self.weight_decay}; give 0 or more")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Augmentation:
     """What may change from one look at a training image to the next.
 
@@ -94,10 +107,7 @@ class Computation:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise ValueError(
-                f"precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}"
-            )
+        check_choice("precision", self.precision, PRECISIONS)
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,59 @@ class Recipe:
     plan: Plan
     augmentation: Augmentation
     computation: Computation
+
+
+@dataclass(kw_only=True)
+class Trained:
+    """Settings of whatever is trained by epochs; a base of the classes that are.
+
+    Attributes
+    ----------
+    epochs, batch_size, lr, weight_decay, betas, schedule
+        See :class:`Plan`.
+    crop, flip, quarter_turns, jitter
+        See :class:`Augmentation`.
+    precision : str
+        Of training; see :class:`Computation`.
+    seed, device, threads : int, str, int
+        Source of all randomness, where to compute, on how many threads.
+    """
+
+    epochs: int = 12
+    batch_size: int = 16
+    lr: float = 0.001
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+    schedule: str = "one-cycle"
+    crop: float = 1.0
+    flip: bool = True
+    quarter_turns: bool = False
+    jitter: float = 0.0
+    precision: str = "auto"
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    recipe: Recipe = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.recipe = Recipe(
+            Plan(
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                lr=self.lr,
+                weight_decay=self.weight_decay,
+                betas=self.betas,
+                schedule=self.schedule,
+            ),
+            Augmentation(self.crop, self.flip, self.quarter_turns, self.jitter),
+            Computation(self.device, self.precision),
+        )
+
+
+def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a value that is none of ``allowed`` with a ValueError that names them."""
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(allowed)}")
 
 
 def check_counts(**counts: int) -> None:

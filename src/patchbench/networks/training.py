@@ -48,7 +48,7 @@ def train(
         Measures on val, among them ``loss``; empty where there is nothing to validate on,
         and then the last epoch is kept. Called in eval mode, without gradients.
     plan : Plan
-        How long and how fast.
+        How long and how fast; without epochs, nothing happens and the history is empty.
     seed : int
         Order of the items and everything ``batch_loss`` draws.
     what : str
@@ -66,23 +66,16 @@ def train(
     """
     rng = np.random.default_rng(seed)
     n_batches = max(1, n_items // plan.batch_size)
-    optimizer = _optimizer(network, plan)
-    n_steps = plan.epochs * n_batches
-    # the schedule divides by the steps of its rise less one, so a rise of one step is no rise
-    one_step = abs(_WARM_UP_SHARE * n_steps - 1) < 1e-6
-    share = 1.5 * _WARM_UP_SHARE if one_step else _WARM_UP_SHARE
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, plan.lr, total_steps=n_steps, pct_start=share
-    )
+    optimizer, schedule = _optimizer(network, plan, plan.epochs * n_batches)
     measured: list[tuple[int, str, str, float]] = []
-    best_loss, best_epoch, best_weights = np.inf, plan.epochs, None
+    best = _Best(network, plan.epochs)
     for epoch in progress(range(1, plan.epochs + 1), f"training {what}", "epoch"):
         network.train()
         total = 0.0
         for rows in np.array_split(rng.permutation(n_items), n_batches):
             loss = batch_loss(rows, rng)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # PyTorch has not typed it
             optimizer.step()
             schedule.step()
             total += loss.item() * len(rows)
@@ -92,21 +85,53 @@ def train(
         with torch.inference_mode():
             values = validation()
         measured += [(epoch, "val", measure, value) for measure, value in values.items()]
-        if values and values["loss"] < best_loss:
-            best_loss, best_epoch = values["loss"], epoch
-            best_weights = deepcopy(network.state_dict())
-    if best_weights is not None:
-        network.load_state_dict(best_weights)
-    return _history(measured, best_epoch)
+        best.offer(epoch, values)
+    best.put_back()
+    return _history(measured, best.epoch)
 
 
-def _optimizer(network: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    parameters = list(network.parameters())
+class _Best:
+    """Remembers the weights of the epoch with the lowest val loss."""
+
+    def __init__(self, network: nn.Module, last_epoch: int) -> None:
+        self._network, self._loss = network, np.inf
+        self._weights: dict[str, Any] | None = None
+        self.epoch = last_epoch
+
+    def offer(self, epoch: int, values: dict[str, float]) -> None:
+        """Keep the present weights if they are the best so far."""
+        if values and values["loss"] < self._loss:
+            self._loss, self.epoch = values["loss"], epoch
+            self._weights = deepcopy(self._network.state_dict())
+
+    def put_back(self) -> None:
+        """Give the network the weights that were kept, and leave it in eval mode."""
+        if self._weights is not None:
+            self._network.load_state_dict(self._weights)
+        self._network.eval()
+
+
+def _optimizer(
+    network: nn.Module, plan: Plan, n_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    parameters = [p for p in network.parameters() if p.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": plan.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=plan.lr, betas=plan.betas)
+    optimizer = torch.optim.AdamW(groups, lr=plan.lr, betas=plan.betas)
+    if plan.schedule == "constant" or not n_steps:
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+    # the schedule divides by the steps of its rise less one, so a rise of one step is no rise
+    one_step = abs(_WARM_UP_SHARE * n_steps - 1) < 1e-6
+    share = 1.5 * _WARM_UP_SHARE if one_step else _WARM_UP_SHARE
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        plan.lr,
+        total_steps=n_steps,
+        pct_start=share,
+        cycle_momentum=False,  # it would put its own numbers in the place of betas
+    )
 
 
 def _check(total: float, what: str, epoch: int, plan: Plan) -> None:

@@ -16,7 +16,7 @@ from patchbench.errors import UserError
 from patchbench.networks.augment import augmented
 from patchbench.networks.pixels import Scale
 from patchbench.networks.precision import autocast
-from patchbench.networks.settings import Recipe
+from patchbench.networks.settings import ANYWHERE, OTHER_IMAGE, Recipe
 from patchbench.networks.training import train
 
 MAX_VAL_TRIPLETS = 512
@@ -35,14 +35,18 @@ class Triplets:
     tile_px : int
         Side of a tile.
     radius_px : int
-        The neighbour lies at most this far from the anchor along each axis; the distant tile
-        lies anywhere in another image.
+        The neighbour lies at most this far from the anchor along each axis.
+    distant : str
+        ``other-image``: the distant tile lies anywhere in another image; ``anywhere``: in any
+        image, in the anchor's own farther than the radius along both axes (always in another image
+        where there is no room for that).
     """
 
     images: np.ndarray
     rows: np.ndarray
     tile_px: int
     radius_px: int
+    distant: str = OTHER_IMAGE
 
     def draw(self, n_triplets: int, rng: np.random.Generator) -> np.ndarray:
         """Places of tiles: int array, (n_triplets, 3, 3).
@@ -53,21 +57,28 @@ class Triplets:
         Raises
         ------
         UserError
-            If there are no two images to draw from.
+            If the distant tile has nowhere to come from.
         """
-        if len(self.rows) < 2:
+        n_images, room = len(self.rows), np.array(self.images.shape[1:3]) - self.tile_px
+        far_within = self.distant == ANYWHERE and room.min() > 2 * self.radius_px
+        if n_images < (1 if far_within else 2):
             raise UserError(
-                f"triplets need tiles from at least 2 images, but there are {len(self.rows)}; "
+                f"triplets need tiles from at least 2 images, but there are {n_images}; "
                 "give the train split more images"
             )
-        room = np.array(self.images.shape[1:3]) - self.tile_px
-        first = rng.integers(0, len(self.rows), n_triplets)
-        other = (first + rng.integers(1, len(self.rows), n_triplets)) % len(self.rows)
+        first = rng.integers(0, n_images, n_triplets)
         anchor = rng.integers(0, room + 1, (n_triplets, 2))
         lowest = np.maximum(anchor - self.radius_px, 0)
         highest = np.minimum(anchor + self.radius_px, room)
         neighbour = rng.integers(lowest, highest + 1)
         distant = rng.integers(0, room + 1, (n_triplets, 2))
+        other = (first + rng.integers(min(1, n_images - 1), n_images, n_triplets)) % n_images
+        if far_within:
+            other = rng.integers(0, n_images, n_triplets)
+            # along each axis, skip the places from lowest to highest
+            place = rng.integers(0, room - (highest - lowest))
+            far = place + np.where(place < lowest, 0, highest - lowest + 1)
+            distant = np.where((other == first)[:, None], far, distant)
         images = self.rows[np.stack([first, first, other], axis=1)]
         corners = np.stack([anchor, neighbour, distant], axis=1)
         return np.concatenate([images[..., None], corners], axis=2)
@@ -83,7 +94,7 @@ class Triplets:
 
 
 def triplet_loss(embeddings: Tensor, margin: float, l2: float) -> Tensor:
-    """Mean over triplets of the hinge on distances, and ``l2`` times the length of embeddings.
+    """Mean over triplets of the hinge on distances, and ``l2`` times the norm of embeddings.
 
     Parameters
     ----------
@@ -92,13 +103,14 @@ def triplet_loss(embeddings: Tensor, margin: float, l2: float) -> Tensor:
     margin : float
         How much farther than the neighbour the distant tile shall be.
     l2 : float
-        Weight of the mean Euclidean norm, summed over the three tiles.
+        Weight of the norms of the three batches of embeddings, each taken as one long vector,
+        as in the published code.
     """
-    anchor, neighbour, distant = embeddings.chunk(3)
+    batches = anchor, neighbour, distant = embeddings.chunk(3)
     near = torch.linalg.vector_norm(anchor - neighbour, dim=1)
     far = torch.linalg.vector_norm(anchor - distant, dim=1)
-    lengths = torch.linalg.vector_norm(embeddings, dim=1)
-    loss: Tensor = functional.relu(near - far + margin).mean() + l2 * 3 * lengths.mean()
+    length = torch.stack([torch.linalg.vector_norm(batch) for batch in batches]).sum()
+    loss: Tensor = functional.relu(near - far + margin).mean() + l2 * length
     return loss
 
 
@@ -138,15 +150,15 @@ def train_on_triplets(
     def validation() -> dict[str, float]:
         if not len(places):
             return {}
-        parts = np.array_split(places, -(-len(places) // recipe.plan.batch_size))
-        with autocast(recipe.computation):
-            batches = [network(scale.tensor(val_tiles.cut(part), device)) for part in parts]
-        by_role = zip(*(batch.float().chunk(3) for batch in batches), strict=True)
-        anchor, neighbour, distant = (torch.cat(role) for role in by_role)
-        near, far = (torch.linalg.vector_norm(anchor - o, dim=1) for o in (neighbour, distant))
-        return {
-            "loss": triplet_loss(torch.cat([anchor, neighbour, distant]), *distance).item(),
-            "ordered": (far > near).double().mean().item(),
-        }
+        parts = np.array_split(places, max(1, len(places) // recipe.plan.batch_size))
+        losses, ordered = [], 0
+        for part in parts:
+            with autocast(recipe.computation):
+                embeddings = network(scale.tensor(val_tiles.cut(part), device)).float()
+            anchor, neighbour, distant = embeddings.chunk(3)
+            near, far = (torch.linalg.vector_norm(anchor - o, dim=1) for o in (neighbour, distant))
+            losses.append(len(part) * triplet_loss(embeddings, *distance).item())
+            ordered += int((far > near).sum())
+        return {"loss": sum(losses) / len(places), "ordered": ordered / len(places)}
 
     return train(network, batch_loss, n_triplets, validation, recipe.plan, seed, "tile2vec")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from patchbench.networks.settings import CNN_TYPES, Augmentation, Computation, Plan, Recipe
+from patchbench.networks.settings import CNN_TYPES, Trained, check_choice, check_counts
 from patchbench.plugins import construct
 from patchbench.seeds import derive
 
@@ -36,46 +36,23 @@ def open_cnn(entry: str, spec: Mapping[str, Any], **fixed: Any) -> "WholeImageCn
 
 
 @dataclass(kw_only=True)
-class WholeImageCnn:
+class WholeImageCnn(Trained):
     """A CNN that sees the whole image at once.
 
     Parameters
     ----------
     type : str
         ``resnet18``, ``resnet50`` or ``vgg16_bn``.
-    epochs, batch_size, lr, weight_decay
-        See :class:`~patchbench.networks.settings.Plan`.
-    crop, jitter
-        See :class:`~patchbench.networks.settings.Augmentation`.
-    precision : str
-        Of training; see :class:`~patchbench.networks.settings.Computation`.
+    epochs, batch_size, lr, crop, ...
+        How to train; see :class:`~patchbench.networks.settings.Trained`.
     """
 
     type: str = "resnet18"
-    epochs: int = 12
-    batch_size: int = 16
-    lr: float = 0.001
-    weight_decay: float = 0.05
-    crop: float = 1.0
-    jitter: float = 0.0
-    precision: str = "auto"
-    seed: int = 0
-    device: str = "cpu"
-    threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.type not in CNN_TYPES:
-            raise ValueError(f"type is {self.type!r}; choose one of {', '.join(CNN_TYPES)}")
-        self._recipe = Recipe(
-            Plan(
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                lr=self.lr,
-                weight_decay=self.weight_decay,
-            ),
-            Augmentation(crop=self.crop, jitter=self.jitter),
-            Computation(self.device, self.precision),
-        )
+        super().__post_init__()
+        check_choice("type", self.type, CNN_TYPES)
+        check_counts(epochs=self.epochs)
 
     def fit(
         self,
@@ -118,7 +95,7 @@ class WholeImageCnn:
                 LabelledImages(images, train_rows, train_labels),
                 LabelledImages(images, val_rows, val_labels),
                 self._scale,
-                self._recipe,
+                self.recipe,
                 seed,
                 self.type,
             )

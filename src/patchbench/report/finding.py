@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from patchbench import results_table as results
+from patchbench import runtimes
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.metrics import COVERAGE, draw_weights, macro_auc
 from patchbench.study import NONE, WHOLE_IMAGE, Study
@@ -157,7 +158,7 @@ def _predictions(study: Study, dataset: str, method: Row) -> pd.DataFrame:
 
 
 def _runtime_text(study: Study, dataset: str, best: Row, network: Row) -> list[str]:
-    times = results.mean_runtime(study, dataset)
+    times = runtimes.mean_runtime(study, dataset)
     own, other = (_times_of(times, row) for row in (best, network))
     parts = []
     for column, what, unit in (
@@ -195,7 +196,7 @@ def _floor_text(control: Row | None) -> str:
 
 def gaps(study: Study) -> list[str]:
     """List what a reader might look for and not find, and why."""
-    found = []
+    found = list(study.run.get("left_out", []))
     undefined = study.metrics[study.metrics["value"].isna()]
     for (dataset, metric), rows in undefined.groupby(["dataset", "metric"]):
         found.append(
@@ -210,7 +211,7 @@ def gaps(study: Study) -> list[str]:
             found.append(f"{dataset}: no whole-image network was run")
         if study.history[study.history["dataset"] == dataset].empty:
             found.append(f"{dataset}: nothing was trained by epochs, so there are no loss curves")
-    times = results.runtime(study)
+    times = runtimes.runtime(study)
     unknown = times[times[["train_s", "inference_ms_per_image"]].isna().any(axis=1)]
     for row in unknown.drop_duplicates(["dataset", "patches", "encoder"]).to_dict("records"):
         found.append(f"{row['dataset']}: a runtime of {row['encoder']} was not recorded")

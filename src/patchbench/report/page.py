@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from patchbench import plugins
+from patchbench import plugins, runtimes
 from patchbench import results_table as results
 from patchbench.report.finding import findings, gaps
 from patchbench.study import NONE, Study
@@ -22,7 +22,9 @@ from patchbench.study import NONE, Study
 FIGURE_ORDER = (
     "fusion_comparison",
     "roc_curves",
+    "auc_against_patch_size",
     "auc_against_runtime",
+    "embedding_map",
     "loss_curves",
     "dataset_overview",
 )
@@ -72,7 +74,7 @@ def render(study: Study, figures: Path) -> str:
         rows=rows,
         pictures={name: pictures(figures / name, name) for name in sorted(study.datasets)},
         costs=cost_rows(study),
-        cost_columns=list(results.COST_COLUMNS.values()),
+        cost_columns=list(runtimes.COST_COLUMNS.values()),
         config=yaml.safe_dump(study.run.get("config", {}), allow_unicode=True),
     )
     return str(page)
@@ -114,7 +116,7 @@ def _cell(record: Mapping[Any, Any], key: str, digits: int | None) -> dict[str, 
 
 def cost_rows(study: Study) -> list[list[dict[str, Any]]]:
     """List what each stage took, as text; empty where nothing was recorded."""
-    frame = results.costs_by_stage(study)
+    frame = runtimes.costs_by_stage(study)
     return [
         [{"text": _short(row[name]), "number": not isinstance(row[name], str)} for name in frame]
         for row in frame.to_dict("records")

@@ -4,9 +4,15 @@ import argparse
 import json
 from pathlib import Path
 
+import numpy as np
+
 from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
-from patchbench.io import provenance, read_array, read_state, write_array
+from patchbench.io import ArrayWriter, provenance, read_array, read_state
+from patchbench.patchset import refuse_holes
+
+# patches classified at once: bounds memory (32 MiB a copy at 512 values a patch)
+CHUNK_PATCHES = 16_384
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,11 +25,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Work:
-    """Restore the classifier, classify, write."""
-    classifier = plugins.build("classifiers", args.classifier, args.spec, seed=args.seed)
+    """Restore the classifier, classify chunk by chunk straight to disk."""
+    classifier = plugins.build(
+        "classifiers", args.classifier, args.spec, seed=args.seed, threads=args.threads
+    )
+    plugins.preload(type(classifier).__module__)
     classifier.restore(read_state(args.state))
     embeddings, watch = read_array(args.embeddings), Stopwatch()
-    with watch:
-        logits = classifier.logits(embeddings)
-    write_array(args.out, logits, provenance("classify", args.code, args.spec))
-    return Work(len(logits), "patch", work_s=watch.elapsed_s)
+    origin = provenance("classify", args.code, args.spec)
+    # no patch is enough to learn how many classes there are
+    n_classes = classifier.logits(np.empty((0, embeddings.shape[1]), np.float32)).shape[1]
+    with ArrayWriter(args.out, (len(embeddings), n_classes), np.float32, origin) as logits:
+        for start in range(0, len(embeddings), CHUNK_PATCHES):
+            rows = slice(start, start + CHUNK_PATCHES)
+            if classifier.uses != "nothing":
+                refuse_holes(embeddings[rows], f"{args.embeddings}, patches from {start} on")
+            with watch:
+                logits[rows] = classifier.logits(embeddings[rows])
+    return Work(len(embeddings), "patch", work_s=watch.elapsed_s)

@@ -12,6 +12,7 @@ import pandas as pd
 from patchbench import plan, plugins, tables
 from patchbench.cost import Work
 from patchbench.evaluation import run_columns
+from patchbench.images import resize
 from patchbench.io import (
     provenance,
     read_array,
@@ -22,9 +23,11 @@ from patchbench.io import (
     write_table,
 )
 from patchbench.machine import describe
+from patchbench.patchset import gather as gather_rows
 from patchbench.study import NONE
 
 THUMBNAILS_PER_CLASS = 4
+THUMBNAIL_PX = 32  # side of a patch's picture, at most
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,13 +45,15 @@ def run(args: argparse.Namespace) -> Work:
         "predictions": gather(runs, "predictions"),
         "roc": gather(runs, "roc"),
         "history": histories(runs),
+        "embedding_map": maps(config),
         "costs": pd.DataFrame([cost_row(read_json(path)) for path in plan.cost_files(config)]),
     }
-    names = {"predictions": "all_predictions", "roc": "all_roc", "history": "all_history"}
     for name, frame in collected.items():
-        write_table(args.out / f"{name}.parquet", frame, names.get(name, name), origin)
+        table = name if name in ("metrics", "costs") else f"all_{name}"
+        write_table(args.out / f"{name}.parquet", frame, table, origin)
     datasets = config["benchmark"]["datasets"]
     write_state(args.out / "thumbnails.npz", {name: thumbnails(name) for name in datasets}, origin)
+    write_state(args.out / "patch_thumbnails.npz", patch_thumbnails(config), origin)
     write_json(args.out / "run.json", describe() | reports(config), origin)
     return Work(len(runs), "run")
 
@@ -69,9 +74,20 @@ def histories(runs: Iterable[plan.Run]) -> pd.DataFrame:
     for folder, run in {run.encoder_folder: run for run in runs}.items():
         frame = read_table(f"{folder}/history.parquet", "history")
         if len(frame):
-            named = {"dataset": run.dataset, "patches": run.patches, "encoder": run.encoder}
-            parts.append(frame.assign(**named, seed=run.seed))
+            parts.append(frame.assign(**fitted(run)))
     return pd.concat(parts[1:] or parts, ignore_index=True)
+
+
+def maps(config: dict[str, Any]) -> pd.DataFrame:
+    """The map of embeddings of every encoder, one after the other."""
+    files = plan.map_files(config).items()
+    parts = [read_table(file, "embedding_map").assign(**fitted(run)) for file, run in files]
+    return pd.concat(parts or [tables.empty("all_embedding_map")], ignore_index=True)
+
+
+def fitted(run: plan.Run) -> dict[str, Any]:
+    """The columns that name the encoder or CNN of a run."""
+    return {name: getattr(run, name) for name in ("dataset", "patches", "encoder", "seed")}
 
 
 def cost_row(cost: dict[str, Any]) -> dict[str, Any]:
@@ -95,6 +111,21 @@ def thumbnails(dataset: str) -> np.ndarray:
     return pixels
 
 
+def patch_thumbnails(config: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Small pictures of the patches on the maps, for each ``dataset/patches`` in map order."""
+    found: dict[str, np.ndarray] = {}
+    for file, run in plan.map_files(config).items():
+        name = f"{run.dataset}/{run.patches}"
+        if name in found:
+            continue  # every encoder maps the same patches
+        shards = [Path(p) for p in plan.pixel_files(config, run.dataset, run.patches)]
+        pixels = gather_rows(shards, read_table(file, "embedding_map"))
+        if pixels.shape[1] > THUMBNAIL_PX:
+            pixels = np.stack([resize(patch, THUMBNAIL_PX) for patch in pixels])
+        found[name] = pixels
+    return found
+
+
 def reports(config: dict[str, Any]) -> dict[str, Any]:
     """What the stages reported of the data, and what the plug-ins say of themselves."""
     lists = config["benchmark"]
@@ -102,6 +133,7 @@ def reports(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "study": config["study"],
         "config": config,
+        "left_out": plan.left_out(config),
         "datasets": {name: read_json(f"{folder}/dataset.json") for name, folder in folders.items()},
         "extraction": {
             f"{name}/{patches}": read_json(f"{folder}/{patches}/extraction.json")

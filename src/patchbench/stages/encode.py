@@ -2,18 +2,25 @@
 
 import argparse
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
-from patchbench.io import ArrayWriter, provenance, read_array, read_state
+from patchbench.io import ArrayWriter, provenance, read_array, read_state, read_table
 from patchbench.progress import progress
 
 # patches handed to an encoder at once: bounds memory, large enough to keep it busy
 CHUNK_PATCHES = 2048
+
+Piece = tuple[slice, Callable[[], np.ndarray]]
+"""Rows of the embeddings, and how to compute them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,12 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", required=True, help="entry of the config's encoders")
     parser.add_argument("--spec", type=json.loads, default={}, help="JSON: settings of the entry")
     parser.add_argument("--state", type=Path, required=True, help="encoder.npz, fitted")
-    parser.add_argument("--pixels", type=Path, required=True, help="pixel shard")
+    parser.add_argument("--images", type=Path, required=True, help="images.npy of the dataset")
+    parser.add_argument(
+        "--pixels", type=Path, required=True, help="pixel shard, its part of the index beside it"
+    )
     parser.add_argument("--out", type=Path, required=True, help="embeddings shard to write")
 
 
 def run(args: argparse.Namespace) -> Work:
-    """Restore the encoder, encode chunk by chunk straight to disk."""
+    """Restore the encoder, encode piece by piece straight to disk."""
     pixels = read_array(args.pixels)
     encoder = plugins.build(
         "encoders",
@@ -40,11 +50,52 @@ def run(args: argparse.Namespace) -> Work:
     encoder.restore(read_state(args.state))
     origin = provenance("encode", args.code, args.spec)
     plugins.preload(type(encoder).__module__)
-    watch = Stopwatch()
+    part = read_table(args.pixels.with_suffix(".parquet"), "patches")
+    todo, watch = pieces(encoder, pixels, read_array(args.images), part), Stopwatch()
     with ArrayWriter(args.out, (len(pixels), encoder.dim), np.float32, origin) as embeddings:
-        chunks = range(0, len(pixels), CHUNK_PATCHES)
-        for start in progress(chunks, f"encoding {args.out.stem}", "chunk"):
-            rows = slice(start, start + CHUNK_PATCHES)
+        for rows, encode in progress(todo, f"encoding {args.out.stem}", "chunk"):
             with watch:
-                embeddings[rows] = encoder.encode(pixels[rows])
+                embeddings[rows] = encode()
     return Work(len(pixels), "patch", encoder.device, watch.elapsed_s)
+
+
+def pieces(encoder: Any, pixels: np.ndarray, images: np.ndarray, part: pd.DataFrame) -> list[Piece]:
+    """Split the work: whole images where the encoder can read the patch grid off them.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Fitted.
+    pixels : uint8 array, (n_patches, side, side, 3)
+        The shard.
+    images : uint8 array, (n_images, height_px, width_px, 3)
+        All images of the dataset.
+    part : DataFrame
+        Rows of table "patches" for ``pixels``.
+    """
+    image_rows = part["image_row"].unique()
+    per_image = len(part) // len(image_rows)
+    ys, xs = (part[side].iloc[:per_image].unique() for side in ("y_px", "x_px"))
+    if not (hasattr(encoder, "takes_grid") and encoder.takes_grid(ys, xs, *images.shape[1:3])):
+        chunks = (slice(i, i + CHUNK_PATCHES) for i in range(0, len(pixels), CHUNK_PATCHES))
+        return [(rows, partial(_patch_by_patch, encoder, pixels, rows)) for rows in chunks]
+    n_each = max(1, CHUNK_PATCHES // per_image)
+    return [
+        (
+            slice(i * per_image, (i + n_each) * per_image),
+            partial(_whole, encoder, images, image_rows[i : i + n_each], (ys, xs)),
+        )
+        for i in range(0, len(image_rows), n_each)
+    ]
+
+
+def _patch_by_patch(encoder: Any, pixels: np.ndarray, rows: slice) -> np.ndarray:
+    embeddings: np.ndarray = encoder.encode(pixels[rows])
+    return embeddings
+
+
+def _whole(
+    encoder: Any, images: np.ndarray, rows: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    embeddings: np.ndarray = encoder.encode_grid(images[rows], *grid)
+    return embeddings

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, required=True, help="images.npy of the dataset")
     parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
     parser.add_argument("--pixels", type=Path, nargs="+", required=True, help="pixel shards")
+    parser.add_argument("--weights", type=Path, help="checkpoint to start from, if any")
     parser.add_argument("--out", type=Path, required=True, help="encoder.npz to write")
 
 
@@ -33,7 +34,13 @@ def run(args: argparse.Namespace) -> Work:
         device=resolve(args.device),
         threads=args.threads,
     )
-    data = training_data(args.images, args.index, args.pixels, supervised=encoder.supervised)
+    data = training_data(
+        args.images,
+        args.index,
+        args.pixels,
+        supervised=encoder.supervised,
+        weights=args.weights,
+    )
     plugins.preload(type(encoder).__module__)
     watch = Stopwatch()
     with watch:

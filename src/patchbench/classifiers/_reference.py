@@ -1,0 +1,109 @@
+"""A database of labelled train patches, searched exactly with faiss."""
+
+import numpy as np
+
+from patchbench.classifiers._features import chunks, column_statistics, standardised
+from patchbench.errors import UserError
+
+SCALINGS = ("standardise", "normalise")
+# queries searched at once: bounds what a search holds, large enough to keep the processor busy
+_CHUNK_QUERIES = 4096
+
+
+def check_settings(n_reference: int, scaling: str) -> None:
+    """Refuse settings that no database can be made with."""
+    if n_reference < 1:
+        raise ValueError(f"n_reference is {n_reference}; a database needs at least 1 patch")
+    if scaling not in SCALINGS:
+        raise ValueError(f"scaling is {scaling!r}; choose one of {', '.join(SCALINGS)}")
+
+
+def check_room(n_reference: int, n_classes: int) -> None:
+    """Refuse a limit that would leave a class without any reference patch."""
+    if n_reference < n_classes:
+        raise UserError(
+            f"n_reference is {n_reference}, but the dataset has {n_classes} classes and each "
+            "needs a reference patch; raise n_reference"
+        )
+
+
+class Scaling:
+    """What embeddings go through before distances are taken.
+
+    Parameters
+    ----------
+    kind : str
+        ``standardise``: every column to mean 0 and deviation 1, as on train. ``normalise``:
+        every row to length 1.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def fit(self, rows: np.ndarray) -> "Scaling":
+        """Take mean and deviation of train patches, where the kind needs them."""
+        if self.kind == "standardise":
+            self.mean, self.scale = column_statistics(rows)
+        return self
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        """Scaled copy of the rows: float32 array, (n, dim)."""
+        if self.kind == "standardise":
+            return standardised(rows, self.mean, self.scale)
+        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+        result: np.ndarray = rows / np.maximum(lengths, 1e-12)
+        return result
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was fitted, as arrays."""
+        return {"mean": self.mean, "scale": self.scale} if self.kind == "standardise" else {}
+
+    def restore(self, state: dict[str, np.ndarray]) -> "Scaling":
+        """Take back what :meth:`state` gave."""
+        if self.kind == "standardise":
+            self.mean, self.scale = state["mean"], state["scale"]
+        return self
+
+
+class Database:
+    """Patches among which the nearest are found, by Euclidean distance, none skipped.
+
+    Parameters
+    ----------
+    patches : float32 array, (n_reference, dim)
+        Scaled embeddings.
+    threads : int
+        Threads of a search.
+    """
+
+    def __init__(self, patches: np.ndarray, threads: int) -> None:
+        import faiss
+
+        self.patches, self._threads = np.ascontiguousarray(patches, np.float32), threads
+        faiss.omp_set_num_threads(threads)
+        self._index = faiss.IndexFlatL2(patches.shape[1])
+        self._index.add(self.patches)
+
+    def nearest(self, queries: np.ndarray, n: int) -> np.ndarray:
+        """Rows of the ``n`` nearest patches, nearest first: int array, (n_queries, n)."""
+        import faiss
+
+        # one number for the whole process, which another database may have set since
+        faiss.omp_set_num_threads(self._threads)
+        found: np.ndarray = self._index.search(np.ascontiguousarray(queries, np.float32), n)[1]
+        return found
+
+    def squared_distance(self, queries: np.ndarray) -> np.ndarray:
+        """Squared distance to the nearest patch: float32 array, (n_queries,).
+
+        faiss finds which patch it is; the distance is taken anew as a sum of squares, because
+        its way, by scalar products, loses digits where patches are alike.
+        """
+        nearest = self.patches[self.nearest(queries, 1)[:, 0]]
+        result: np.ndarray = np.square(queries - nearest).sum(axis=1)
+        return result
+
+
+def query_chunks(n_queries: int) -> list[slice]:
+    """Slices of queries that are searched at once."""
+    return list(chunks(n_queries, _CHUNK_QUERIES))

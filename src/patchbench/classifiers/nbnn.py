@@ -1,0 +1,138 @@
+"""Naive-Bayes Nearest Neighbour (NBNN): how near is the nearest train patch of each class.
+
+Boiman, Shechtman & Irani, "In Defense of Nearest-Neighbor Based Image Classification", CVPR 2008.
+There an image is of the class with the smallest sum, over its descriptors, of the squared
+distance to the nearest descriptor of that class. Here patches are the descriptors and minus the
+squared distance, over one bandwidth for all, is the logit: the fusion ``mean_logit`` then
+decides exactly as NBNN does, and the bandwidth makes the probability of a single patch sensible.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from patchbench.classifiers._reference import (
+    Database,
+    Scaling,
+    check_room,
+    check_settings,
+    query_chunks,
+)
+from patchbench.classifiers._scores import log_loss, placed
+from patchbench.sampling import draw_balanced
+from patchbench.seeds import derive
+
+
+@dataclass(kw_only=True)
+class Classifier:
+    """NBNN patch classifier.
+
+    Parameters
+    ----------
+    n_reference : int
+        Most reference patches of all classes together: a random sample of the train patches,
+        as many of each class, since the nearest of many is nearer than the nearest of few.
+    scaling : str
+        ``standardise`` embeddings (columns to mean 0, deviation 1) or ``normalise`` them (rows
+        to length 1).
+    """
+
+    n_reference: int = 20_000
+    scaling: str = "standardise"
+    seed: int = 0
+    threads: int = 1
+    control: ClassVar[bool] = False
+    uses: ClassVar[str] = "embeddings"
+    bytes_per_value: ClassVar[int] = 8  # the train patches and, at most, all of them as reference
+    summary: ClassVar[str] = (
+        "minus the squared distance to the nearest train patch of each class, over a bandwidth "
+        "chosen on val (NBNN with `mean_logit`)"
+    )
+    source: ClassVar[str] = "Boiman, Shechtman & Irani, CVPR 2008; faiss"
+
+    def __post_init__(self) -> None:
+        check_settings(self.n_reference, self.scaling)
+
+    def fit(
+        self,
+        embeddings: np.ndarray,
+        labels: np.ndarray,
+        val_embeddings: np.ndarray,
+        val_labels: np.ndarray,
+        n_classes: int,
+    ) -> None:
+        """Draw a database for each class, choose the bandwidth.
+
+        Parameters
+        ----------
+        embeddings, val_embeddings : float32 array, (n_patches, dim)
+            Train and val patches.
+        labels, val_labels : int array, (n_patches,)
+            Labels of their images.
+        n_classes : int
+            Classes of the dataset.
+        """
+        check_room(self.n_reference, n_classes)
+        rows = draw_balanced(labels, self.n_reference, derive(self.seed, "classifier", "nbnn"))
+        self._scaling = Scaling(self.scaling).fit(embeddings)
+        self._build(self._scaling(embeddings[rows]), labels[rows], n_classes)
+        known = np.isin(val_labels, self._classes)
+        columns = np.searchsorted(self._classes, val_labels[known])
+        self.bandwidth = _best_bandwidth(self.squared_distances(val_embeddings)[known], columns)
+
+    def _build(self, reference: np.ndarray, labels: np.ndarray, n_classes: int) -> None:
+        order = np.argsort(labels, kind="stable")
+        self._reference, self._labels, self._n_classes = reference[order], labels[order], n_classes
+        self._classes, starts = np.unique(self._labels, return_index=True)
+        parts = np.split(self._reference, starts[1:])
+        self._databases = [Database(part, self.threads) for part in parts]
+
+    def squared_distances(self, embeddings: np.ndarray) -> np.ndarray:
+        """To the nearest reference patch of each class that has any: (n_patches, n_found)."""
+        found = np.empty((len(embeddings), len(self._databases)), np.float32)
+        for part in query_chunks(len(embeddings)):
+            queries = self._scaling(embeddings[part])
+            for column, database in enumerate(self._databases):
+                found[part, column] = database.squared_distance(queries)
+        return found
+
+    def logits(self, embeddings: np.ndarray) -> np.ndarray:
+        """Minus squared distance over bandwidth: float32 array, (n_patches, n_classes)."""
+        scores = -self.squared_distances(embeddings) / self.bandwidth
+        return placed(scores, self._classes, self._n_classes)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was fitted, as arrays: the database, scaled, and its labels."""
+        return self._scaling.state() | {
+            "reference": self._reference,
+            "labels": self._labels,
+            "n_classes": np.array(self._n_classes),
+            "bandwidth": np.array(self.bandwidth),
+        }
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Take back what :meth:`state` gave."""
+        self._scaling = Scaling(self.scaling).restore(state)
+        self._build(state["reference"], state["labels"], int(state["n_classes"]))
+        self.bandwidth = float(state["bandwidth"])
+
+
+def _best_bandwidth(distances: np.ndarray, columns: np.ndarray) -> float:
+    """The bandwidth with the lowest log-loss of softmax(-distances / bandwidth).
+
+    The loss is convex in one over the bandwidth, so that a bounded search finds the lowest. It
+    spans six powers of ten around the typical difference between the classes.
+    """
+    from scipy.optimize import minimize_scalar
+
+    typical = float(np.ptp(distances, axis=1).mean()) if len(distances) else 0.0
+    if typical <= 0:
+        return 1.0
+    relative = distances / np.float32(typical)
+    found = minimize_scalar(
+        lambda power: log_loss(-relative / np.float32(10**power), columns),
+        bounds=(-3, 3),
+        method="bounded",
+    )
+    return typical * float(10**found.x)

@@ -1,0 +1,231 @@
+"""How large should a patch be? AUC of images and of single patches against the patch's side."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from patchbench import results_table as results
+from patchbench.figures import _style as style
+from patchbench.figures._labels import spread_out
+from patchbench.study import WHOLE_IMAGE, Study
+
+CAPTION = (
+    "Area under the receiver operating characteristic (ROC) curve against the side of a patch. "
+    "Left: image decisions by one fusion rule, fixed beforehand, with whole-image networks as "
+    "bands. Right: single test patches, each scored by the label of its image. Points of one "
+    "column stand side by side so that bars can be told apart. Bars and bands: 95 % bootstrap "
+    "intervals over test images; dotted line: chance. Controls, in grey, know nothing but random "
+    "projections or class frequencies."
+)
+_LEVELS = {"image": "Images", "patch": "Single patches"}
+_MAX_LINES, _LEFT_IN, _BETWEEN_IN, _LEADER_IN, _MAX_NAMES_IN = 16, 0.5, 0.42, 0.27, 1.3
+_LINE_IN, _MARGIN = 0.135, 0.32  # margin beside the outer sizes, in log2 px
+_CHANCE, _CHANCE_MARK = "chance", style.Mark(style.MUTED, "", (0, (1, 2)), False, 1)
+Marks = dict[Any, style.Mark]
+Ends = dict[str, tuple[float, float]]
+"""Where each line ends: fraction of the axes' width, AUC."""
+
+
+def data(study: Study, dataset: str) -> pd.DataFrame:
+    """Seeds averaged, one row per level, method and patches entry; ``line`` joins the sizes."""
+    parts = []
+    for level in _LEVELS:
+        frame = results.scores(study, dataset, level)
+        if level == "image":
+            frame = results.with_one_fusion(frame)
+        frame = results.merge_controls(frame.assign(label=_names(study, frame)), per_patches=True)
+        parts.append(frame.assign(level=level))
+    rows = pd.concat(parts, ignore_index=True)
+    patches = sorted(set(rows["patches"]) - {WHOLE_IMAGE})
+    rows = rows.merge(_sizes(study, dataset, patches), on="patches", how="left")
+    rows["variant"] = rows["variant"].fillna("")
+    rows["line"] = [
+        f"{name} · {variant}" if variant else name
+        for name, variant in zip(rows["label"], rows["variant"], strict=True)
+    ]
+    order = ["level", "value", "line"]
+    return rows.sort_values(order, ascending=[True, False, True], ignore_index=True)
+
+
+def _names(study: Study, frame: pd.DataFrame) -> list[str]:
+    records = [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+    names = [results.label(study, row, with_patches=False) for row in records]
+    return [name.removesuffix(" (control)") for name in names]  # grey says it
+
+
+def _sizes(study: Study, dataset: str, patches: list[str]) -> pd.DataFrame:
+    """Side and stride of every patches entry, and what tells entries of one side apart.
+
+    Sizes are joined at the same stride, or at the same overlap, whichever takes fewer lines;
+    where sides are all different nothing needs telling.
+    """
+    asked = study.run.get("config", {}).get("patches", {})
+    found = [
+        asked.get(name, {}) | study.extraction.get(f"{dataset}/{name}", {}) for name in patches
+    ]
+    frame = pd.DataFrame({"patches": pd.Series(patches, dtype=object)})
+    for column in ("patch_size_px", "stride_px"):
+        frame[column] = [float(settings.get(column, np.nan)) for settings in found]
+    side, stride = frame["patch_size_px"], frame["stride_px"]
+    ways = (
+        [""] * len(frame),
+        [f"stride {s:g} px" for s in stride],
+        [f"{100 * (1 - s / p):.0f} % overlap" for s, p in zip(stride, side, strict=True)],
+        [f"({name})" for name in patches],
+    )
+    fits = [way for way in ways if not pd.DataFrame({"side": side, "way": way}).duplicated().any()]
+    return frame.assign(variant=min(fits, key=lambda way: len(set(way)), default=""))
+
+
+def draw(study: Study, dataset: str) -> Figure:
+    """Two panels that share the AUC axis, a line per method, named at its right end."""
+    frame = data(study, dataset)
+    known = frame[frame["value"].notna()]
+    known = known[known["patch_size_px"].notna() | (known["patches"] == WHOLE_IMAGE)]
+    best = known.sort_values("value", ascending=False).drop_duplicates("line")
+    lines = list(results.at_most(best.reset_index(drop=True), _MAX_LINES)["line"])
+    shown = known[known["line"].isin(lines)]
+    sizes = np.array(sorted(set(shown["patch_size_px"].dropna())))
+    about = _about_sizes(sizes)
+    height = max(2.2, _LINE_IN * (len(lines) + 2))
+    top = 0.66 if about else 0.48
+    footer = _facts(study, dataset, frame, n_hidden=len(best) - len(lines))
+    fig = style.figure(top + height + 0.48 + style.footer_in(footer))
+    style.title(fig, f"{dataset}: AUC against patch size")
+    style.footer(fig, footer)
+    style.write(fig, 0.1, 0.34, about, color=style.MUTED)
+    named_in = max([style.text_width_in(line) for line in lines], default=0.0)
+    names_in = float(np.clip(named_in, 0.6, _MAX_NAMES_IN))
+    width = (style.WIDTH_IN - _LEFT_IN - _BETWEEN_IN - 0.06) / 2 - names_in - _LEADER_IN
+    variants = sorted(set(frame["variant"]) - {""})
+    for i, (level, name) in enumerate(_LEVELS.items()):
+        left = _LEFT_IN + i * (width + _LEADER_IN + names_in + _BETWEEN_IN)
+        ax = style.panel(fig, left, top, width, height)
+        ax.set_title(name, fontsize=style.TEXT_PT, loc="left", pad=4)
+        rows = shown[shown["level"] == level]
+        if rows.empty or not len(sizes):
+            style.blank(ax, f"No {level}-level AUC of a known patch size in this study.")
+            continue
+        _frame(ax, shown, sizes)
+        ax.set_ylabel("AUC-ROC" if i == 0 else "")
+        marks = {line: _mark(study, own, variants) for line, own in rows.groupby("line")}
+        ends = _lines(ax, marks, rows, sizes, lines) | _bands(ax, marks, rows)
+        _names_beside(ax, marks, ends | {_CHANCE: (1.0, results.CHANCE_AUC)}, names_in)
+    return fig
+
+
+def _about_sizes(sizes: np.ndarray) -> str:
+    if len(sizes) != 1:
+        return ""
+    return (
+        f"This study has one patch size, {sizes[0]:g} px, hence one column of points; "
+        "a study with several patch sizes draws lines."
+    )
+
+
+def _facts(study: Study, dataset: str, frame: pd.DataFrame, n_hidden: int) -> str:
+    fusion = results.preferred_fusion(f for f in frame["fusion"] if f != "none")
+    more = [f"fusion of patch methods: {fusion}", "bars and bands: 95 % bootstrap intervals"]
+    columns = ["patch_size_px", "stride_px"]
+    cuts = frame[columns].dropna().drop_duplicates()
+    told = [f"{p:g} px every {s:g}" for p, s in cuts.sort_values(columns).to_numpy()]
+    if told:
+        more.append("patches: " + ", ".join(told[:8]) + (", and more" if len(told) > 8 else ""))
+    if n_hidden > 0:
+        more.append(f"{n_hidden} more lines are in the table behind this figure")
+    lacking = frame["value"].isna() | (frame["patch_size_px"].isna() & (frame["kind"] != "cnn"))
+    if lacking.any():
+        names = ", ".join(style.shorten(n, 24) for n in frame.loc[lacking, "line"].unique()[:4])
+        more.append(f"not drawn everywhere, for want of an AUC or a patch size: {names}")
+    return style.facts(study, dataset, *more)
+
+
+def _mark(study: Study, line: pd.DataFrame, variants: list[str]) -> style.Mark:
+    """Look of a line: that of the method at its first size, dashes by classifier and variant."""
+    method = {str(k): v for k, v in line.iloc[0].to_dict().items()}
+    look = style.mark(study, method)
+    if method["kind"] != "patch":
+        return look
+    classifiers = results.on_trial(study, "classifiers")
+    kind = classifiers.index(str(method["classifier"]))
+    if method["variant"]:
+        kind += len(classifiers) * variants.index(method["variant"])
+    return replace(look, dash=style.DASHES[kind % 4], hollow=kind % 2 == 1)
+
+
+def _frame(ax: Axes, shown: pd.DataFrame, sizes: np.ndarray) -> None:
+    low = float(np.nanmin([results.CHANCE_AUC, *shown["low"], *shown["value"]]))
+    x = np.log2(sizes)
+    ax.set(xlim=(x[0] - _MARGIN, x[-1] + _MARGIN), ylim=(low - 0.03, 1.01))
+    ax.set_xlabel("Side of a patch, px")
+    ticks: list[float] = []
+    for place in x:  # numbers of near sizes would overlap: the smaller one stays
+        if not ticks or place - ticks[-1] > 0.14 * (x[-1] - x[0] + 2 * _MARGIN):
+            ticks.append(float(place))
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.set_xticklabels([f"{2**tick:.0f}" for tick in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.axhline(results.CHANCE_AUC, color=_CHANCE_MARK.color, linewidth=0.9,
+               linestyle=_CHANCE_MARK.dash, zorder=1.5)  # fmt: skip
+
+
+def _lines(ax: Axes, marks: Marks, rows: pd.DataFrame, sizes: np.ndarray, order: list[str]) -> Ends:
+    """Draw patch methods, those of one size side by side; where each line ends."""
+    own = rows[rows["patches"] != WHOLE_IMAGE]
+    names = [name for name in order if name in set(own["line"])]
+    gap = float(np.diff(np.log2(sizes)).min()) if len(sizes) > 1 else 3 * _MARGIN
+    span = min(0.5 * gap, 0.1 * gap * (len(names) - 1), 1.5 * _MARGIN)
+    aside = np.linspace(-span / 2, span / 2, len(names))
+    left, right = ax.get_xlim()
+    ends: Ends = {}
+    for name, shift in zip(names, aside, strict=True):
+        line, look = own[own["line"] == name].sort_values("patch_size_px"), marks[name]
+        at = np.log2(line["patch_size_px"].to_numpy()) + shift
+        path: dict[str, Any] = {"color": look.color, "zorder": look.order}
+        ax.plot(at, line["value"], linestyle=look.dash, linewidth=1.2, **path)
+        ax.vlines(at, line["low"], line["high"], linewidth=0.8, **path)
+        ax.plot(at, line["value"], **look.point(4.2))
+        ends[name] = (float((at[-1] - left) / (right - left)), float(line["value"].iloc[-1]))
+    return ends
+
+
+def _bands(ax: Axes, marks: Marks, rows: pd.DataFrame) -> Ends:
+    """Draw whole-image networks across all sizes."""
+    ends: Ends = {}
+    for row in rows[rows["patches"] == WHOLE_IMAGE].to_dict("records"):
+        look = marks[row["line"]]
+        if not (pd.isna(row["low"]) or pd.isna(row["high"])):
+            ax.axhspan(row["low"], row["high"], color=look.color, alpha=0.12, linewidth=0)
+        ax.axhline(row["value"], color=look.color, linestyle=look.dash, linewidth=1.0, zorder=2)
+        ends[row["line"]] = (1.0, float(row["value"]))
+    return ends
+
+
+def _names_beside(ax: Axes, marks: Marks, ends: Ends, names_in: float) -> None:
+    """Marks and names right of the panel, by AUC, none nearer to the next than a line."""
+    low, high = ax.get_ylim()
+    box, dpi = ax.get_window_extent(), float(ax.get_figure(root=True).dpi)  # type: ignore[union-attr]
+    width, height = box.width / dpi, box.height / dpi
+    free: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False}
+    names = sorted(ends, key=lambda name: (ends[name][1], name))
+    wanted = np.array([(ends[name][1] - low) / (high - low) * height for name in names])
+    for name, y in zip(names, spread_out(wanted, _LINE_IN, 0.0, height) / height, strict=True):
+        start, value = ends[name]
+        at, bend, mark = (value - low) / (high - low), 1 + 0.03 / width, 1 + 0.17 / width
+        ax.plot([start, bend, mark], [at, at, y], color="#c4c4c4", linewidth=0.5, zorder=1.4,
+                **free)  # fmt: skip
+        look = marks.get(name, _CHANCE_MARK)
+        if start < 1:
+            ax.plot(mark + 0.04 / width, y, **look.point(3.4), **free)
+        else:
+            ax.plot([mark, mark + 0.08 / width], [y, y], color=look.color, linestyle=look.dash,
+                    linewidth=1.0, **free)  # fmt: skip
+        grey = look.color in (style.CONTROL_COLOR, style.MUTED)
+        ax.text(1 + _LEADER_IN / width, y, style.fit(name, names_in), va="center",
+                fontsize=style.SMALL_PT, color=style.MUTED if grey else style.INK,
+                transform=ax.transAxes)  # fmt: skip
