@@ -1,6 +1,6 @@
 """Peak memory of every stage on a million patches.
 
-    .venv/bin/python benchmarks/memory.py                # 20 minutes on two cores, 7 GB of disk
+    .venv/bin/python benchmarks/memory.py                # 10 minutes on two cores, 7 GB of disk
     .venv/bin/python benchmarks/memory.py --images 500   # a look at what it does
 
 Runs the workflow on scenes in a folder of its own, and prints the largest resident set of any
@@ -33,7 +33,7 @@ def study(n_images: int) -> dict:
         "benchmark": {
             "datasets": ["many"],
             "patches": ["p32s16"],
-            "encoders": ["bagnet17", "sift-fisher"],
+            "encoders": ["bagnet17"],
             "classifiers": ["logistic"],
             "fusions": ["mean_probability"],
             "cnns": [],

@@ -249,7 +249,7 @@ def test_names_beside_a_panel_keep_their_order_and_distance() -> None:
 def test_the_best_six_encoders_are_mapped_and_the_others_named() -> None:
     figure = drawn("crowded", "embedding_map")
     words = [text.get_text() for text in texts(figure)]
-    aucs = [float(w.rpartition(" ")[2]) for w in words if "   AUC 0" in w]
+    aucs = [float(w.rpartition(" ")[2]) for w in words if "   image AUC 0" in w]
     assert len(aucs) == 6
     assert aucs == sorted(aucs, reverse=True)
     assert "random_projection" in " ".join(words).split("Not drawn")[1]

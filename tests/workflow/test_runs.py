@@ -56,7 +56,7 @@ def test_every_run_has_every_metric_in_its_range(project: Path) -> None:
     metrics = table(project, "metrics")
     keys = ["patches", "encoder", "classifier", "fusion", "level", "metric"]
     assert not metrics.duplicated(keys).any()
-    assert len(metrics) == 4 * (5 * (1 + 5) + 1)  # 4 metrics x (5 runs x (patch + 5 rules) + CNN)
+    assert len(metrics) == 4 * (6 * (1 + 5) + 1)  # 4 metrics x (6 runs x (patch + 5 rules) + CNN)
     bounded = metrics[metrics["metric"] != "log_loss"]
     assert bounded["value"].between(0, 1).all()
     assert (metrics["low"] <= metrics["value"]).all()

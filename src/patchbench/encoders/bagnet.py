@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from patchbench.patchset import TrainingData
 
 _BATCH_PATCHES = 64
-_BATCH_IMAGES = 4
+# the feature maps of one image are large already; more would only leave the processor's caches
+_BATCH_IMAGES = 1
 # Training here takes hundreds to thousands of steps; at the published 0.001 the statistics of
 # the stem would still be near their initial values at the end.
 _STEM_MOMENTUM = 0.1

@@ -42,6 +42,9 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
 def _image_aucs(study: Study, dataset: str) -> pd.DataFrame:
     """Image AUC of every encoder with the classifier that served it best, seeds averaged."""
     frame = results.with_one_fusion(results.scores(study, dataset, "image"))
+    # the class frequencies run with one encoder and say nothing of it
+    control = [results.is_control(study, "classifiers", name) for name in frame["classifier"]]
+    frame = frame[~np.array(control, dtype=bool)]
     best = frame[frame["patches"] != WHOLE_IMAGE].groupby(_PANEL)["value"].max()
     return best.rename("image_auc").reset_index()
 
@@ -147,7 +150,7 @@ def _name_colors(
 
 def _title(rows: pd.DataFrame, name: str, width_in: float) -> str:
     auc = float(rows["image_auc"].iloc[0])
-    end = "   AUC " + ("not defined" if np.isnan(auc) else style.number(auc))
+    end = "   image AUC " + ("not defined" if np.isnan(auc) else style.number(auc))
     return style.fit(name, width_in - style.text_width_in(end) - 0.05) + end
 
 

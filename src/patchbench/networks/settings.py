@@ -31,7 +31,8 @@ class Plan:
     betas : pair of floats
         Decay rates of Adam's running means.
     schedule : str
-        ``one-cycle``: the learning rate rises to ``lr`` and falls to nothing; ``constant``.
+        ``one-cycle``: the learning rate rises to ``lr`` and falls to nothing, while the first
+        of ``betas`` moves the other way, by 0.05 at most; ``constant``.
     """
 
     epochs: int
@@ -48,6 +49,11 @@ class Plan:
         check_choice("schedule", self.schedule, SCHEDULES)
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas is {list(self.betas)}; give two numbers from 0 to below 1")
+        if self.schedule == "one-cycle" and not 0.05 <= self.betas[0] < 0.95:
+            raise ValueError(
+                f"betas is {list(self.betas)}; with the schedule one-cycle the first must be from "
+                "0.05 to below 0.95"
+            )
         if not self.lr > 0:
             raise ValueError(f"lr is {self.lr}; give a number above 0")
         if not self.weight_decay >= 0:

@@ -23,6 +23,8 @@ BatchLoss = Callable[[np.ndarray, np.random.Generator], Tensor]
 Validation = Callable[[], dict[str, float]]
 
 _WARM_UP_SHARE = 0.2
+# as the learning rate rises, the first of Adam's betas falls by so much, and the reverse
+_BETA_SWING = 0.05
 
 
 def train(
@@ -130,7 +132,8 @@ def _optimizer(
         plan.lr,
         total_steps=n_steps,
         pct_start=share,
-        cycle_momentum=False,  # it would put its own numbers in the place of betas
+        max_momentum=plan.betas[0] + _BETA_SWING,
+        base_momentum=plan.betas[0] - _BETA_SWING,
     )
 
 
