@@ -14,7 +14,7 @@ from harness import ROOT, copy_project, snakemake
 from patchbench import plugins
 
 PATCH = "results/{}/p32s16/seed0/{}/logistic/metrics.parquet"
-OBJECT = PATCH.format("scenes", "bagnet17")
+OBJECT = PATCH.format("scenes", "sift-fisher")
 TEXTURE = PATCH.format("scenes-texture", "bagnet17")
 ARRANGEMENT = PATCH.format("scenes-arrangement", "bagnet17-short")
 CNN = "results/scenes-arrangement/whole-image/seed0/resnet18/metrics.parquet"

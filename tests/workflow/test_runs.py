@@ -121,7 +121,6 @@ def test_from_scratch_gives_the_same_bytes(project: Path, tmp_path: Path) -> Non
         f"{folder}/{name}.parquet"
         for folder in (
             seed.format("p32s16", "bagnet17/logistic"),
-            seed.format("p32s16", "tile2vec/logistic"),
             seed.format("whole-image", "resnet18"),
         )
         for name in ("predictions", "metrics", "roc")
