@@ -15,6 +15,8 @@ rule cnn:
         f"{CNN}/cnn.log",
     conda:
         "../../envs/patchbench.yaml"
+    # training takes longest, so it starts as soon as it can
+    priority: 2
     threads: config.get("train_threads", 1)
     params:
         spec=spec("cnns", "cnn"),

@@ -37,6 +37,8 @@ rule fit_encoder:
         f"{ENCODER}/encoder.log",
     conda:
         "../../envs/patchbench.yaml"
+    # training takes longest, so it starts as soon as it can
+    priority: 1
     threads: config.get("train_threads", 1)
     params:
         spec=spec("encoders", "encoder"),
