@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from patchbench import plugins, tables
 from patchbench.errors import UserError
@@ -184,6 +185,19 @@ def test_pixels_of_another_kind_are_refused_in_one_sentence(fitted, pixels, said
     _, encoder, _ = fitted
     with pytest.raises(UserError, match=re.escape(said)):
         encoder.encode(pixels)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_a_gpu_gives_the_same_embeddings(fitted, patches):
+    name, encoder, _ = fitted
+    spec = SMALL.get(name, {})
+    other = plugins.build(
+        "encoders", name, spec, patch_size_px=PATCH_SIZE_PX, seed=0, device="cuda"
+    )
+    other.restore(encoder.state())
+    wanted = encoder.encode(patches)
+    atol = 1e-2 * np.abs(wanted).max()  # convolutions may take TF32 products there
+    np.testing.assert_allclose(other.encode(patches), wanted, rtol=0, atol=atol)
 
 
 @every_encoder

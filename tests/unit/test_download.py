@@ -16,6 +16,8 @@ from patchbench.errors import UserError
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB; what is kept of a broken transfer is whole MiB
 CHECKSUM = sha256(CONTENT).hexdigest()
+BEGINS = f"sha256-begins:{CHECKSUM[:8]}"
+whole_or_begun = pytest.mark.parametrize("checksum", [CHECKSUM, BEGINS], ids=["whole", "begins"])
 
 
 class Server(ThreadingHTTPServer):
@@ -76,22 +78,25 @@ def get(server: Server, path: Path, *names: str, checksum: str | None = CHECKSUM
     return fetch([server.url(name) for name in names], checksum, path, attempts, pause_s=0)
 
 
-def test_a_good_file_arrives_and_nothing_else(server, tmp_path) -> None:
+@whole_or_begun
+def test_a_good_file_arrives_and_nothing_else(server, tmp_path, checksum) -> None:
     server.answers["/a"] = sending(CONTENT)
-    assert get(server, tmp_path / "deep" / "a", "/a").read_bytes() == CONTENT
+    assert get(server, tmp_path / "deep" / "a", "/a", checksum=checksum).read_bytes() == CONTENT
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a"]
 
 
-def test_a_file_that_is_there_is_not_asked_for_again(server, tmp_path) -> None:
+@whole_or_begun
+def test_a_file_that_is_there_is_not_asked_for_again(server, tmp_path, checksum) -> None:
     (tmp_path / "a").write_bytes(CONTENT)
-    get(server, tmp_path / "a", "/a")
+    get(server, tmp_path / "a", "/a", checksum=checksum)
     assert server.asked == []
 
 
-def test_a_damaged_file_is_replaced(server, tmp_path) -> None:
+@whole_or_begun
+def test_a_damaged_file_is_replaced(server, tmp_path, checksum) -> None:
     (tmp_path / "a").write_bytes(CONTENT[:-1])
     server.answers["/a"] = sending(CONTENT)
-    assert get(server, tmp_path / "a", "/a").read_bytes() == CONTENT
+    assert get(server, tmp_path / "a", "/a", checksum=checksum).read_bytes() == CONTENT
 
 
 def test_md5_and_no_checksum_work(server, tmp_path) -> None:
@@ -101,13 +106,16 @@ def test_md5_and_no_checksum_work(server, tmp_path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == CONTENT
 
 
+@whole_or_begun
 @pytest.mark.parametrize(
     "wrong", [sending(b"x" * 99), sending(b"<html>log in</html>", "text/html")]
 )
-def test_a_wrong_file_or_a_web_page_leaves_nothing_behind(server, tmp_path, wrong) -> None:
+def test_a_wrong_file_or_a_web_page_leaves_nothing_behind(
+    server, tmp_path, checksum, wrong
+) -> None:
     server.answers["/a"] = wrong
     with pytest.raises(UserError, match=r"could not download a .*checksum differs.*by hand"):
-        get(server, tmp_path / "a", "/a")
+        get(server, tmp_path / "a", "/a", checksum=checksum)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -123,25 +131,28 @@ def test_a_busy_server_is_asked_again(server, tmp_path) -> None:
     assert get(server, tmp_path / "a", "/a", attempts=2).read_bytes() == CONTENT
 
 
-def test_a_broken_off_transfer_goes_on_where_it_stopped(server, tmp_path) -> None:
+@whole_or_begun
+def test_a_broken_off_transfer_goes_on_where_it_stopped(server, tmp_path, checksum) -> None:
     server.answers["/a"] = in_turn(sending(CONTENT, only=2_000_000), sending(CONTENT))
-    assert get(server, tmp_path / "a", "/a", attempts=2).read_bytes() == CONTENT
+    assert get(server, tmp_path / "a", "/a", attempts=2, checksum=checksum).read_bytes() == CONTENT
     assert server.asked == [("/a", None), ("/a", f"bytes={2**20}-")]
 
 
-def test_the_next_run_goes_on_from_another_mirror(server, tmp_path) -> None:
+@whole_or_begun
+def test_the_next_run_goes_on_from_another_mirror(server, tmp_path, checksum) -> None:
     server.answers |= {"/a": sending(CONTENT, only=2_000_000), "/b": sending(CONTENT)}
     with pytest.raises(UserError, match="connection failed"):
-        get(server, tmp_path / "a", "/a")
+        get(server, tmp_path / "a", "/a", checksum=checksum)
     assert not (tmp_path / "a").exists()
-    assert get(server, tmp_path / "a", "/b").read_bytes() == CONTENT
+    assert get(server, tmp_path / "a", "/b", checksum=checksum).read_bytes() == CONTENT
     assert server.asked[-1] == ("/b", f"bytes={2**20}-")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_halves_that_do_not_belong_together_are_fetched_afresh(server, tmp_path) -> None:
+@whole_or_begun
+def test_halves_that_do_not_belong_together_are_fetched_afresh(server, tmp_path, checksum) -> None:
     server.answers["/a"] = in_turn(sending(b"y" * 3_000_000, only=2_000_000), sending(CONTENT))
-    assert get(server, tmp_path / "a", "/a", attempts=3).read_bytes() == CONTENT
+    assert get(server, tmp_path / "a", "/a", attempts=3, checksum=checksum).read_bytes() == CONTENT
 
 
 def test_without_checksum_a_broken_transfer_starts_again(server, tmp_path) -> None:

@@ -1,7 +1,11 @@
 """Published weights: found, verified, read without running anything, and used."""
 
 import pickle
+from functools import partial
+from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
@@ -10,6 +14,7 @@ import torch
 from torch import nn
 
 from patchbench import plugins
+from patchbench.__main__ import main
 from patchbench.encoders import bagnet as bagnet_encoder
 from patchbench.errors import UserError
 from patchbench.networks.bagnet import BagNet
@@ -228,3 +233,30 @@ def test_a_backbone_that_needs_a_fixed_side_says_so():
 
 def test_module_offers_what_the_issue_of_sizes_names():
     assert bagnet_encoder.BagNet(9, 1000, 64).dim == 2048
+
+
+def test_published_weights_travel_from_a_server_into_the_encoder(tmp_path, monkeypatch):
+    (tmp_path / "served").mkdir()
+    torch.save(network().state_dict(), tmp_path / "served" / "w")
+    digest = sha256((tmp_path / "served" / "w").read_bytes()).hexdigest()[:8]
+    (tmp_path / "served" / "w").rename(tmp_path / "served" / f"bagnet16-{digest}.pth.tar")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(
+            "patchbench.networks.published._BAGNET_FOLDER",
+            f"http://127.0.0.1:{server.server_port}/",
+        )
+        files = {17: f"bagnet16-{digest}.pth.tar"}
+        monkeypatch.setattr("patchbench.networks.published._BAGNET_FILES", files)
+        out = tmp_path / "resources" / "bagnet17.pth"
+        command = ["fetch_weights", "--encoder", "bagnet", "--patch-size-px", "20"]
+        assert main([*command, "--out", str(out)]) == 0
+        server.shutdown()
+    assert [path.name for path in out.parent.iterdir()] == ["bagnet17.pth"]
+    started = encoder(out, epochs=0)
+    started.fit(data(out))
+    np.testing.assert_array_equal(
+        started.state()["network.conv2.weight"], network().conv2.weight.detach().numpy()
+    )

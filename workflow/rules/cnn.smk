@@ -13,10 +13,10 @@ rule cnn:
         cost=f"{CNN}/cnn.cost.json",
     log:
         f"{CNN}/cnn.log",
-    conda:
-        "../../envs/patchbench.yaml"
     # training takes longest, so it starts as soon as it can
     priority: 2
+    conda:
+        "../../envs/patchbench.yaml"
     threads: config.get("train_threads", 1)
     params:
         spec=spec("cnns", "cnn"),

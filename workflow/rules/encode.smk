@@ -35,10 +35,10 @@ rule fit_encoder:
         cost=f"{ENCODER}/encoder.cost.json",
     log:
         f"{ENCODER}/encoder.log",
-    conda:
-        "../../envs/patchbench.yaml"
     # training takes longest, so it starts as soon as it can
     priority: 1
+    conda:
+        "../../envs/patchbench.yaml"
     threads: config.get("train_threads", 1)
     params:
         spec=spec("encoders", "encoder"),
