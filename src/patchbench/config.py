@@ -13,6 +13,7 @@ from patchbench import grid, plan, plugins
 from patchbench.errors import UserError
 from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
+from patchbench.study import WHOLE_IMAGE
 
 # what a stage gives to everything it fits, so that no entry can set it
 FITTED: dict[str, Any] = {"seed": 0, "device": "cpu", "threads": 1}
@@ -65,22 +66,8 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
     for name in lists["patches"]:
         _check_patches(config, name)
     _check_encoders(config)
-    for name in lists["classifiers"]:
-        _check_partner(config, name)
-
-
-def _check_partner(config: Mapping[str, Any], classifier: str) -> None:
-    """A classifier that takes over an encoder's own head finds an encoder that has one."""
-    encoders, patches = (config["benchmark"][name] for name in ("encoders", "patches"))
-    pairs = product(encoders, patches)
-    if any(plan.goes_with(config, encoder, classifier, at) for encoder, at in pairs):
-        return
-    able = [name for name in sorted(config["encoders"]) if plan.head_of(config, name)]
-    raise UserError(
-        f"config: benchmark.classifiers names {classifier!r}, which takes over an encoder's own "
-        f"head, but none of benchmark.encoders ({', '.join(encoders)}) has one; add one that "
-        f"does ({', '.join(able) or 'none is configured'}) or take {classifier!r} out"
-    )
+    if all(run.patches == WHOLE_IMAGE for run in plan.runs(config)):
+        raise UserError(f"config: nothing would run; {'; '.join(plan.left_out(config))}")
 
 
 def _check_dataset(config: Mapping[str, Any], name: str) -> None:
@@ -118,13 +105,10 @@ def _check_encoders(config: Mapping[str, Any]) -> None:
     ]:
         if all(pair in refused for pair in pairs):
             raise UserError(refused[pairs[0]])
+    fetched = plan.published(config)
     for pair in product(encoders, patches):
         path = None if pair in refused else plan.weights_file(config, *pair)
-        if (
-            path
-            and not path.startswith(plan.WEIGHTS.partition("{")[0])
-            and not Path(path).is_file()
-        ):
+        if path and path not in fetched and not Path(path).is_file():
             raise UserError(
                 f"config: encoders.{pair[0]}.weights is {path!r}, but there is no such file; give "
                 "'scratch', 'imagenet' or the path of a checkpoint"

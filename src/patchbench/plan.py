@@ -4,7 +4,6 @@ A folder's parent holds what it was made from, so deleting a folder deletes exac
 descends from it.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -12,6 +11,7 @@ from typing import Any
 
 from patchbench import plugins
 from patchbench.errors import UserError
+from patchbench.networks.published import Published
 from patchbench.networks.settings import IMAGENET, SCRATCH
 from patchbench.patchset import shard_name
 from patchbench.study import OWN_HEAD, WHOLE_IMAGE
@@ -22,7 +22,7 @@ ENCODER = PATCHES + "/seed{seed}/{encoder}"
 CLASSIFIER = ENCODER + "/{classifier}"
 CNN = DATASET + "/" + WHOLE_IMAGE + "/seed{seed}/{cnn}"
 STUDY = "results/studies/{study}"
-WEIGHTS = "resources/weights/{weights}.pth"
+WEIGHTS = "resources/weights/{weights}"
 
 Config = Mapping[str, Any]
 
@@ -94,11 +94,19 @@ def why_not(config: Config, encoder: str, patches: str) -> str | None:
 def left_out(config: Config) -> list[str]:
     """Combinations that a study asks for and that cannot be, each with its reason."""
     lists = config["benchmark"]
-    return [
+    found = [
         f"{patches} was left out for one encoder: {reason}"
         for encoder, patches in product(lists["encoders"], lists["patches"])
         if (reason := why_not(config, encoder, patches)) is not None
     ]
+    if not any(head_of(config, encoder) for encoder in lists["encoders"]):
+        found += [
+            f"{classifier} was left out: none of the encoders ({', '.join(lists['encoders'])}) "
+            "has a head of its own, as BagNet has"
+            for classifier in lists["classifiers"]
+            if uses_of(config, classifier) == "head"
+        ]
+    return found
 
 
 def uses_of(config: Config, classifier: str) -> str:
@@ -126,22 +134,19 @@ def weights_file(config: Config, encoder: str, patches: str) -> str | None:
     weights = getattr(opened, "weights", SCRATCH)
     if weights == SCRATCH:
         return None
-    return WEIGHTS.format(weights=opened.weights_name) if weights == IMAGENET else str(weights)
+    return WEIGHTS.format(weights=opened.published().name) if weights == IMAGENET else str(weights)
 
 
-def fetched_for(config: Config, path: str) -> dict[str, Any]:
-    """What the stage that fetches a checkpoint must know of an encoder that asks for it."""
-    lists = config["benchmark"]
-    asking = (
-        {
-            "encoder": encoder,
-            "spec": json.dumps(config["encoders"][encoder], sort_keys=True),
-            "patch_size_px": config["patches"][patches]["patch_size_px"],
-        }
-        for encoder, patches in product(lists["encoders"], lists["patches"])
-        if weights_file(config, encoder, patches) == path
-    )
-    return next(asking)
+def published(config: Config) -> dict[str, Published]:
+    """What the study must fetch: path to address."""
+    lists, found = config["benchmark"], {}
+    for encoder, patches in product(lists["encoders"], lists["patches"]):
+        if why_not(config, encoder, patches) is None:
+            opened = open_encoder(config, encoder, patches)
+            if getattr(opened, "weights", SCRATCH) == IMAGENET:
+                file = opened.published()
+                found[WEIGHTS.format(weights=file.name)] = file
+    return found
 
 
 def shards(config: Config, patches: str) -> list[str]:

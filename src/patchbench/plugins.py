@@ -8,9 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from patchbench.errors import UserError
+
+_PLAIN = frozenset({int, float, bool, str, type(None)})
 
 
 def available(package: str) -> list[str]:
@@ -102,14 +104,30 @@ def _check_values(cls: Any, where: str, settings: Mapping[str, Any], known: list
             raise UserError(f"{where}: the setting {name!r} is missing; give it a value")
     hints = get_type_hints(cls)
     for name, value in settings.items():
-        kinds = tuple(hint for hint in (get_args(hints[name]) or (hints[name],)))
-        plain = [kind for kind in kinds if kind in (int, float, bool, str, type(None))]
-        if get_origin(hints[name]) not in (None, UnionType) or len(plain) < len(kinds):
-            continue  # lists and the like are the class's own to check
-        allowed = (*plain, int) if float in plain else tuple(plain)
-        if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in plain):
-            names = " or ".join("null" if k is type(None) else k.__name__ for k in plain)
-            raise UserError(f"{where}: {name} is {value!r}; it must be {names}")
+        if not _fits(value, hints[name]):
+            raise UserError(f"{where}: {name} is {value!r}; it must be {_in_words(hints[name])}")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a setting from a config is of the type that a class declares."""
+    kinds = get_args(hint) if get_origin(hint) in (UnionType, Union) else (hint,)
+    plain = _PLAIN.intersection(kinds)
+    inner = [get_args(kind)[0] for kind in kinds if get_origin(kind) in (list, tuple)]
+    if len(plain) + len(inner) < len(kinds):
+        return True  # mappings and the like are the class's own to check
+    if isinstance(value, list | tuple):
+        return any(all(_fits(item, kind) for item in value) for kind in inner)
+    return type(value) in plain or (type(value) is int and float in plain)
+
+
+def _in_words(hint: Any) -> str:
+    kinds = get_args(hint) if get_origin(hint) in (UnionType, Union) else (hint,)
+    return " or ".join(
+        f"a list of {get_args(kind)[0].__name__}"
+        if get_origin(kind) in (list, tuple)
+        else ("null" if kind is type(None) else kind.__name__)
+        for kind in kinds
+    )
 
 
 def suggest(name: str, names: list[str]) -> str:

@@ -11,9 +11,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from patchbench import plugins
-from patchbench.results_table import METHOD, merge_controls, scores, with_one_fusion
+from patchbench.results_table import (
+    METHOD,
+    merge_controls,
+    scores,
+    with_fusion_chosen_on_val,
+)
 from patchbench.runtimes import mean_runtime
-from patchbench.study import Study
+from patchbench.study import NONE, Study
 
 SECTIONS = {
     "datasets": "Dataset",
@@ -84,12 +89,12 @@ def _yes(value: bool) -> str:
 def summary(study: Study) -> dict[str, Any]:
     """What README.md tells of a study, ready for JSON: its run, and a row per method.
 
-    Every patch method stands with the mean of probabilities, a fusion fixed beforehand; seeds
-    are averaged.
+    Every patch method stands with the fusion that was best on val; seeds are averaged.
     """
     rows = []
     for dataset in study.datasets:
-        frame = with_one_fusion(merge_controls(scores(study, dataset, "image")))
+        frame = merge_controls(scores(study, dataset, "image"))
+        frame = with_fusion_chosen_on_val(study, dataset, frame)
         times = mean_runtime(study, dataset).set_index(["patches", "encoder", "classifier"])
         patch = scores(study, dataset, "patch").set_index(["patches", "encoder", "classifier"])
         accuracy = scores(study, dataset, "image", "accuracy").set_index([*METHOD, "fusion"])
@@ -99,6 +104,7 @@ def summary(study: Study) -> dict[str, Any]:
                 {
                     "dataset": dataset,
                     "method": row["label"],
+                    "fusion": "" if row["fusion"] == NONE else row["fusion"],
                     "patch_auc": float(patch["value"].get(key, float("nan"))),
                     "image_auc": [row["value"], row["low"], row["high"]],
                     "accuracy": float(accuracy["value"][(*key, row["detector"], row["fusion"])]),
@@ -120,6 +126,7 @@ def result_table(told: Mapping[str, Any]) -> str:
         cells = [
             [
                 row["method"],
+                row["fusion"],
                 _number(row["patch_auc"], 3),
                 "{} [{}, {}]".format(*(_number(value, 3) for value in row["image_auc"])),
                 _number(row["accuracy"], 3),
@@ -130,6 +137,7 @@ def result_table(told: Mapping[str, Any]) -> str:
         ]
         head = [
             f"`{dataset}`, {rows[0]['n_images']} test images",
+            "fusion",
             "patch AUC",
             "image AUC [95 %]",
             "accuracy",

@@ -152,6 +152,23 @@ def with_one_fusion(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[chosen].reset_index(drop=True)
 
 
+def with_fusion_chosen_on_val(study: Study, dataset: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep one fusion per method: the one with the highest AUC on val, so that test only judges.
+
+    ``frame`` comes from :func:`scores`; its order stays.
+    """
+    records: list[dict[str, Any]] = [
+        {str(key): value for key, value in row.items()} for row in frame.to_dict("records")
+    ]
+    # where val does not tell, a rule fixed beforehand does; never the order on test
+    ranked = frame.assign(
+        on_val=[val_auc(study, dataset, row) for row in records],
+        fixed=frame["fusion"] == preferred_fusion(frame["fusion"]),
+    ).sort_values(["on_val", "fixed", "fusion"], ascending=[False, False, True])
+    kept = ranked.drop_duplicates(METHOD).index
+    return frame.loc[sorted(kept)].reset_index(drop=True)
+
+
 def preferred_fusion(fusions: Iterable[str]) -> str:
     """Choose the mean of probabilities where it is among ``fusions``, else the first by name."""
     present = sorted(set(fusions))

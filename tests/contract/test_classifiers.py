@@ -135,6 +135,19 @@ def test_only_two_of_three_classes_are_enough_to_fit(name: str) -> None:
     assert classifier.control or accuracy > 0.85
 
 
+@pytest.mark.parametrize("name", FITTED)
+def test_a_fit_without_val_patches_takes_the_first_setting(name: str) -> None:
+    train, labels, val, val_labels = problem(3)
+    classifier = unfitted(name)
+    classifier.fit(train, labels, val[:0].copy(), val_labels[:0], 3)
+    logits = classifier.logits(val)
+    assert logits.shape == (150, 3) and np.isfinite(logits).all()
+    # the strongest regularisation may keep class frequencies alone on top, yet tells patches apart
+    assert (len(np.unique(logits, axis=0)) == 1) is classifier.control
+    assert getattr(classifier, "strength", 0.0001) == 0.0001
+    assert all(np.isfinite(value).all() for value in classifier.state().values())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_more_threads_give_the_same(name: str) -> None:
     patches = problem(3)[2]

@@ -7,8 +7,8 @@ import pytest
 
 from patchbench import plugins
 from patchbench.bags import Bags, softmax
-from patchbench.classifiers import linear_svm, nbnn, nearest_neighbors, own_head
-from patchbench.classifiers._features import column_statistics
+from patchbench.classifiers import _features, linear_svm, nbnn, nearest_neighbors, own_head
+from patchbench.classifiers._features import chunks, column_statistics
 from patchbench.classifiers._scores import log_loss
 from patchbench.errors import UserError
 from patchbench.fusions import mean_logit
@@ -141,6 +141,9 @@ def test_margins_that_tell_nothing_become_class_frequencies() -> None:
     slope, offsets = linear_svm.calibrated(np.zeros((1000, 2)), labels)
     np.testing.assert_allclose(softmax(offsets), [0.25, 0.75], atol=1e-3)
     noise = np.random.default_rng(0).normal(size=(1000, 2))
+    # nothing to calibrate on
+    slope, offsets = linear_svm.calibrated(np.empty((0, 2)), np.empty(0, int))
+    assert slope == 1 and offsets.tolist() == [0, 0]
     # scores that point the wrong way are ignored, never turned round
     slope, _ = linear_svm.calibrated(noise - 3 * np.eye(2)[labels], labels)
     assert slope == 0
@@ -165,7 +168,7 @@ def test_the_own_head_is_a_linear_map() -> None:
     [
         ("nearest_neighbors", {"ks": [0, 5]}, r"ks is \[0, 5\].*at least 1"),
         ("nearest_neighbors", {"ks": []}, r"ks is \[\]"),
-        ("nearest_neighbors", {"ks": [2.5]}, r"ks is \[2\.5\]; give whole numbers"),
+        ("nearest_neighbors", {"ks": [2.5]}, r"ks is \[2\.5\]; "),
         ("nearest_neighbors", {"smoothing": 0}, "smoothing is 0"),
         ("nearest_neighbors", {"n_reference": 0}, "n_reference is 0"),
         ("nbnn", {"n_reference": 0}, "n_reference is 0"),
@@ -199,6 +202,28 @@ def test_column_statistics_are_exact_with_large_means() -> None:
     np.testing.assert_allclose(mean, rows.astype(float).mean(axis=0), rtol=1e-7)
     np.testing.assert_allclose(scale[:2], rows.astype(float).std(axis=0)[:2], rtol=1e-6)
     assert 0 < scale[2] < 1e-5
+
+
+@pytest.mark.parametrize("dim", [0, 1, 64, 3072, 10_000_000])
+def test_a_chunk_takes_as_much_memory_whatever_its_width(dim: int) -> None:
+    parts = list(chunks(5000, dim))
+    assert [row for part in parts for row in range(5000)[part]] == list(range(5000))
+    n_rows = len(range(5000)[parts[0]])
+    assert n_rows == 1 or n_rows * dim * 8 <= 16 * 2**20
+    assert n_rows == 5000 or (n_rows + 1) * dim * 8 > 16 * 2**20
+    assert all(len(range(5000)[part]) <= 700 for part in chunks(5000, dim, 700))
+
+
+def test_column_statistics_of_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = overlapping(1000, 0)[0]
+    whole = column_statistics(rows)
+    monkeypatch.setattr(_features, "_CHUNK_BYTES", 8 * 6 * 7)
+    for part, all_at_once in zip(column_statistics(rows), whole, strict=True):
+        np.testing.assert_allclose(part, all_at_once, rtol=1e-6, atol=1e-8)
+
+
+def test_the_log_loss_of_nothing_is_0() -> None:
+    assert log_loss(np.empty((0, 3)), np.empty(0, int)) == 0
 
 
 def test_a_drawn_sample_misses_no_class() -> None:

@@ -195,19 +195,43 @@ def size_rows(study: Study) -> pd.DataFrame:
     return frame
 
 
-def test_every_method_has_one_auc_per_patch_size_and_level() -> None:
+def test_every_method_has_one_auc_and_accuracy_per_patch_size_and_level() -> None:
     study = make_study(n_encoders=2, patches=("fine", "coarse", "wide"), n_seeds=2)
     frame = size_rows(study)
     patch = frame[frame["patches"] != "whole-image"]
     names = {"bagnet17", "sift", "random_projection", "majority_class"}
     assert set(patch["line"]) == names  # sizes differ, so no stride needs telling
     assert set(patch["fusion"]) == {"mean_probability", "none"}
-    for _, line in patch.groupby(["level", "line"]):
+    for _, line in patch.groupby(["metric", "level", "line"]):
         assert sorted(line["patch_size_px"]) == [16, 24, 48]
         assert set(line["n_seeds"]) == {2}
     cnn = frame[frame["patches"] == "whole-image"]
-    assert list(cnn["level"]) == ["image"]
+    assert list(cnn["metric"]) == ["auc_macro", "accuracy"]
+    assert set(cnn["level"]) == {"image"}
     assert cnn["patch_size_px"].isna().all()
+
+
+def test_image_accuracy_against_patch_size_is_the_one_of_the_metrics() -> None:
+    study = make_study(n_encoders=2, patches=("fine", "wide"), n_seeds=2)
+    frame = size_rows(study)
+    drawn_rows = frame[(frame["metric"] == "accuracy") & (frame["level"] == "image")]
+    keys = ["patches", "encoder", "classifier", "fusion"]
+    rows = study.metrics[study.metrics["level"] == "image"]
+    means = rows[rows["metric"] == "accuracy"].groupby(keys)["value"].mean()
+    for row in drawn_rows.to_dict("records"):
+        assert row["value"] == pytest.approx(means[tuple(row[key] for key in keys)])
+    methods = {metric: set(map(tuple, own[[*keys, "level"]].to_numpy()))
+               for metric, own in frame.groupby("metric")}  # fmt: skip
+    assert methods["accuracy"] == methods["auc_macro"]
+
+
+def test_auc_and_accuracy_have_panels_of_the_same_names_and_chance_is_only_of_auc() -> None:
+    panels = drawn("sized", "auc_against_patch_size").axes
+    assert [ax.get_ylabel() for ax in panels] == ["AUC-ROC", "", "Accuracy", ""]
+    names = [{text.get_text() for text in ax.texts} for ax in panels]
+    assert names[0] == names[2] | {"chance"}
+    assert names[1] == names[3] | {"chance"}
+    assert "chance" not in names[2] | names[3]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,10 @@
 """A fit stays within its memory, reads shard by shard, and refuses what it cannot fit on."""
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +12,35 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from patchbench import patchset
+from patchbench import patchset, plugins
 from patchbench.errors import UserError
 from patchbench.io import read_array, read_state, write_array, write_state, write_table
 from patchbench.patchset import gather, shard_name
 from patchbench.stages import classify, fit_classifier
 
 N_SHARDS, IN_SHARD, DIM = 3, 40, 5
+
+# settings that make a fit quick, but hold what the usual ones do
+QUICK: dict[str, dict[str, Any]] = {
+    "logistic": {"strengths": [0.0001], "max_iterations": 3},
+    "linear_svm": {"strengths": [0.0001], "max_iterations": 1},
+}
+# prints the MiB that a fit on so many train patches of 1024 values held at its peak
+PEAK_OF_A_FIT = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from patchbench import plugins
+name, spec, n_train = sys.argv[1], json.loads(sys.argv[2]), int(sys.argv[3])
+rng = np.random.default_rng(0)
+train = rng.standard_normal((n_train, 1024), dtype=np.float32)
+val = rng.standard_normal((200, 1024), dtype=np.float32)
+labels, val_labels = np.arange(n_train) % 2, np.arange(200) % 2
+classifier = plugins.build("classifiers", name, spec, seed=0, threads=1)
+classifier.fit(train, labels, val, val_labels, 2)
+status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+print(int(status["VmHWM"].split()[0]) / 1024)
+"""
 
 
 @pytest.fixture
@@ -196,6 +222,49 @@ def test_one_class_is_refused(tmp_path: Path, embeddings: np.ndarray) -> None:
     write_table(args.index, index, "patches")
     with pytest.raises(UserError, match="train patches are all of one class"):
         fit_classifier.run(args)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system tells no peak")
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name in plugins.available("classifiers")
+        if plugins.load("classifiers", name).Classifier.uses == "embeddings"
+    ],
+)
+def test_a_fit_holds_what_it_says(name: str) -> None:
+    """The slack is half the matrix: one copy that is not declared is too much."""
+    matrix_mib, slack_mib = 64, 32
+    small, large = (peak_mib(name, n_train) for n_train in (200, matrix_mib * 256))
+    declared = plugins.load("classifiers", name).Classifier.bytes_per_value
+    assert matrix_mib < large - small < declared / 4 * matrix_mib + slack_mib
+
+
+def peak_mib(name: str, n_train: int) -> float:
+    """Of a fit in a process of its own; a small one tells what libraries take."""
+    spec = json.dumps(QUICK.get(name, {}))
+    source = str(Path(plugins.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK_OF_A_FIT, name, spec, str(n_train)],
+        # more threads would hold more buffers
+        env=os.environ | {"PYTHONPATH": source, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["logistic", "linear_svm", "nearest_neighbors", "nbnn"])
+def test_a_dataset_without_val_images_can_be_fitted(
+    name: str, tmp_path: Path, embeddings: np.ndarray
+) -> None:
+    args = arguments(tmp_path, embeddings, name)
+    index = make_index()
+    write_table(args.index, index[index["split"] != "val"], "patches")
+    assert fit_classifier.run(args).n_items == 60
 
 
 def test_little_memory_still_shows_every_class(tmp_path: Path) -> None:

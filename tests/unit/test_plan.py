@@ -86,8 +86,10 @@ def test_weights_are_fetched_once_or_are_the_user_s_own() -> None:
     published = {"type": "bagnet", "receptive_field_px": 33, "weights": "imagenet"}
     own = published | {"weights": "my/file.pth"}
     encoders = {"a": published, "b": published | {"freeze": True}, "c": own, "sift": {}}
-    config = of_sizes(48) | {"encoders": encoders, "benchmark": lists}
+    config = of_sizes(16, 48) | {"encoders": encoders, "benchmark": lists}
+    config["benchmark"]["patches"] = ["p16", "p48"]
     files = [plan.weights_file(config, name, "p48") for name in lists["encoders"]]
-    fetched = "resources/weights/bagnet33.pth"
+    fetched = "resources/weights/bagnet32-2ddd53ed.pth.tar"
     assert files == [fetched, fetched, "my/file.pth", None]
-    assert plan.fetched_for(config, fetched)["encoder"] == "a"
+    assert list(plan.published(config)) == [fetched]
+    assert plan.published(config)[fetched].url.endswith("/bagnet32-2ddd53ed.pth.tar")

@@ -1,6 +1,8 @@
 """Published weights: found, verified, read without running anything, and used."""
 
+import contextlib
 import pickle
+import re
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -18,8 +20,9 @@ from patchbench.__main__ import main
 from patchbench.encoders import bagnet as bagnet_encoder
 from patchbench.errors import UserError
 from patchbench.networks.bagnet import BagNet
-from patchbench.networks.published import bagnet, read_checkpoint, start_from
-from patchbench.networks.torchvision_models import features, published
+from patchbench.networks.checkpoints import read_checkpoint, start_from
+from patchbench.networks.published import Published, bagnet
+from patchbench.networks.torchvision_models import features, published, torchvision_models
 from patchbench.patchset import TrainingData
 
 LAYERS = [1, 1, 1, 1]
@@ -72,6 +75,18 @@ def test_torchvision_s_weights_are_found_by_name():
     assert found.checksum == "sha256-begins:f37072fd"
     with pytest.raises(UserError, match="Did you mean 'resnet18'"):
         published("resnet_18")
+
+
+def test_every_network_of_torchvision_carries_its_checksum():
+    models = torchvision_models()
+    checksums = [published(name).checksum for name in models.list_models(module=models)]
+    assert len(checksums) > 70
+    assert all(re.fullmatch("sha256-begins:[0-9a-f]{8,}", checksum) for checksum in checksums)
+
+
+def test_an_address_without_a_checksum_is_refused():
+    with pytest.raises(UserError, match="does not carry its checksum; download it by hand"):
+        _ = Published("https://example.org/weights.pth").checksum
 
 
 @pytest.mark.parametrize("prefix", ["", "module."])
@@ -128,6 +143,28 @@ def test_a_cut_off_checkpoint_is_one_sentence(tmp_path, zipped, share):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_altered_bytes_end_in_one_sentence_or_in_weights(tmp_path, zipped):
+    path, rng = tmp_path / "altered.pth", np.random.default_rng(0)
+    torch.save(network().state_dict(), path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    for _ in range(60):
+        altered = bytearray(whole)
+        for at in rng.integers(0, min(len(whole), 4000), 3):
+            altered[at] = rng.integers(256)
+        path.write_bytes(altered)
+        with contextlib.suppress(UserError):  # any other error is a failure
+            assert all(map(torch.is_tensor, read_checkpoint(path).values()))
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    state = network().state_dict()
+    state["layer1.0.conv1.weight"][0] = torch.nan
+    torch.save(state, tmp_path / "nan.pth")
+    with pytest.raises(UserError, match=r"NaN or infinite values in layer1\.0\.conv1\.weight"):
+        start_from(network(), tmp_path / "nan.pth", "fc.")
+
+
 @pytest.mark.parametrize("content", [b"<html>404</html>", [1, 2], {"lr": 0.1}])
 def test_what_holds_no_state_dict_is_one_sentence(tmp_path, content):
     path = tmp_path / "odd.pth"
@@ -159,6 +196,9 @@ def test_the_head_is_taken_over_only_where_the_classes_are_as_many(checkpoint):
     assert torch.equal(same.fc.weight, network().fc.weight)
     start_from(other, checkpoint, "fc.")
     assert other.fc.weight.shape == (2, other.dim)
+    headless = {n: v for n, v in network().state_dict().items() if not n.startswith("fc.")}
+    torch.save(headless, checkpoint)
+    start_from(other, checkpoint, "fc.")
     assert torch.equal(other.conv2.weight, network().conv2.weight)
 
 
@@ -226,9 +266,9 @@ def test_a_pretrained_backbone_starts_from_its_checkpoint(tmp_path):
 def test_a_backbone_that_needs_a_fixed_side_says_so():
     spec = {"backbone": "vit_b_32", "weights": "scratch"}
     with_patches = plugins.build("encoders", "pretrained", spec, patch_size_px=20, seed=0)
-    with_patches.fit(data())
-    with pytest.raises(UserError, match="set resize_px, for most networks to 224"):
-        with_patches.encode(data().images[:1, :20, :20])
+    with pytest.raises(UserError, match="set resize_px, for most networks to 224") as caught:
+        with_patches.fit(data())
+    assert "\n" not in str(caught.value)
 
 
 def test_module_offers_what_the_issue_of_sizes_names():
@@ -244,17 +284,11 @@ def test_published_weights_travel_from_a_server_into_the_encoder(tmp_path, monke
     monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(
-            "patchbench.networks.published._BAGNET_FOLDER",
-            f"http://127.0.0.1:{server.server_port}/",
-        )
-        files = {17: f"bagnet16-{digest}.pth.tar"}
-        monkeypatch.setattr("patchbench.networks.published._BAGNET_FILES", files)
-        out = tmp_path / "resources" / "bagnet17.pth"
-        command = ["fetch_weights", "--encoder", "bagnet", "--patch-size-px", "20"]
-        assert main([*command, "--out", str(out)]) == 0
+        url = f"http://127.0.0.1:{server.server_port}/bagnet16-{digest}.pth.tar"
+        out = tmp_path / "resources" / "bagnet16.pth.tar"
+        assert main(["fetch_weights", "--url", url, "--out", str(out)]) == 0
         server.shutdown()
-    assert [path.name for path in out.parent.iterdir()] == ["bagnet17.pth"]
+    assert [path.name for path in out.parent.iterdir()] == ["bagnet16.pth.tar"]
     started = encoder(out, epochs=0)
     started.fit(data(out))
     np.testing.assert_array_equal(

@@ -28,6 +28,7 @@ try:
     check(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
     if workflow.local_exec and config.get("device") in ("cuda", "mps"):
         resolve(config["device"])
+    published = plan.published(config)
     datasets = {
         name: open_dataset(name, config["datasets"][name])[0]
         for name in config["benchmark"]["datasets"]
@@ -62,7 +63,7 @@ wildcard_constraints:
     study=re.escape(config["study"]),
     seed=r"\d+",
     shard=r"\d{5}-of-\d{5}",
-    weights=r"[\w-]+",
+    weights=one_of(Path(path).name for path in published) or "nothing to fetch",
 
 
 def entry(section, key):

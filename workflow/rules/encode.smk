@@ -13,13 +13,12 @@ rule fetch_weights:
     conda:
         "../../envs/patchbench.yaml"
     params:
-        asked=lambda w, output: plan.fetched_for(config, output.weights),
+        url=lambda w, output: published[output.weights].url,
     message:
         "Fetching the published weights {wildcards.weights}"
     shell:
-        "python -m patchbench fetch_weights --encoder {params.asked[encoder]:q}"
-        " --spec {params.asked[spec]:q} --patch-size-px {params.asked[patch_size_px]}"
-        " --out {output.weights:q} > {log:q} 2>&1"
+        "python -m patchbench fetch_weights --url {params.url:q} --out {output.weights:q}"
+        " > {log:q} 2>&1"
 
 
 rule fit_encoder:

@@ -54,6 +54,13 @@ class Scaling:
         result: np.ndarray = rows / np.maximum(lengths, 1e-12)
         return result
 
+    def of_rows(self, embeddings: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Scaled copy of some rows, without another beside it: float32 array, (len(rows), dim)."""
+        found = np.empty((len(rows), embeddings.shape[1]), np.float32)
+        for part in chunks(*found.shape):
+            found[part] = self(embeddings[rows[part]])
+        return found
+
     def state(self) -> dict[str, np.ndarray]:
         """What was fitted, as arrays."""
         return {"mean": self.mean, "scale": self.scale} if self.kind == "standardise" else {}
@@ -71,18 +78,14 @@ class Database:
     Parameters
     ----------
     patches : float32 array, (n_reference, dim)
-        Scaled embeddings.
+        Scaled embeddings, in C order; searched where they lie, since an index of faiss would be a
+        second copy.
     threads : int
         Threads of a search.
     """
 
     def __init__(self, patches: np.ndarray, threads: int) -> None:
-        import faiss
-
         self.patches, self._threads = np.ascontiguousarray(patches, np.float32), threads
-        faiss.omp_set_num_threads(threads)
-        self._index = faiss.IndexFlatL2(patches.shape[1])
-        self._index.add(self.patches)
 
     def nearest(self, queries: np.ndarray, n: int) -> np.ndarray:
         """Rows of the ``n`` nearest patches, nearest first: int array, (n_queries, n)."""
@@ -90,7 +93,7 @@ class Database:
 
         # one number for the whole process, which another database may have set since
         faiss.omp_set_num_threads(self._threads)
-        found: np.ndarray = self._index.search(np.ascontiguousarray(queries, np.float32), n)[1]
+        found: np.ndarray = faiss.knn(queries, self.patches, n)[1]
         return found
 
     def squared_distance(self, queries: np.ndarray) -> np.ndarray:
@@ -99,11 +102,12 @@ class Database:
         faiss finds which patch it is; the distance is taken anew as a sum of squares, because
         its way, by scalar products, loses digits where patches are alike.
         """
-        nearest = self.patches[self.nearest(queries, 1)[:, 0]]
-        result: np.ndarray = np.square(queries - nearest).sum(axis=1)
+        apart = self.patches[self.nearest(queries, 1)[:, 0]]
+        apart -= queries
+        result: np.ndarray = np.square(apart, out=apart).sum(axis=1)
         return result
 
 
-def query_chunks(n_queries: int) -> list[slice]:
+def query_chunks(n_queries: int, dim: int) -> list[slice]:
     """Slices of queries that are searched at once."""
-    return list(chunks(n_queries, _CHUNK_QUERIES))
+    return list(chunks(n_queries, dim, _CHUNK_QUERIES))

@@ -14,7 +14,9 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean of minus the log-probability of the true class (nats)."""
+    """Mean of minus the log-probability of the true class (nats); 0 without any patch."""
+    if not len(labels):
+        return 0.0
     return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
 
 

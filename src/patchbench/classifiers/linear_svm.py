@@ -30,7 +30,7 @@ class Classifier:
     ----------
     strengths : list of float
         Candidate inverse regularisation strengths (liblinear's ``C``); the one with the lowest
-        patch log-loss on val, after calibration, is kept.
+        patch log-loss on val, after calibration, is kept; without val patches the lowest.
     max_iterations : int
         Limit of the solver.
     """
@@ -85,7 +85,7 @@ class Classifier:
             weights, bias = self._fitted(train, labels, strength)
             scores = (val @ weights + bias)[known]
             slope, offsets = calibrated(scores, columns)
-            loss = log_loss(slope * scores + offsets, columns) if len(columns) else 0.0
+            loss = log_loss(slope * scores + offsets, columns)
             if loss < best_loss:
                 best_loss, self.strength = loss, strength
                 self.weights, self.bias = weights, bias
@@ -154,6 +154,8 @@ class Classifier:
 def calibrated(scores: np.ndarray, columns: np.ndarray) -> tuple[float, np.ndarray]:
     """Slope and offsets for which softmax(slope * scores + offsets) are probabilities.
 
+    Without patches the margins stay as they are: the prior alone would make all scores 0.
+
     Parameters
     ----------
     scores : float array, (n, n_found)
@@ -170,8 +172,10 @@ def calibrated(scores: np.ndarray, columns: np.ndarray) -> tuple[float, np.ndarr
     """
     from scipy.optimize import minimize
 
+    if not len(scores):
+        return 1.0, np.zeros(scores.shape[1])
     scores = scores.astype(np.float64)
-    rows, n = np.arange(len(scores)), max(1, len(scores))
+    rows, n = np.arange(len(scores)), len(scores)
 
     def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
         logs = log_softmax(values[0] * scores + values[1:])

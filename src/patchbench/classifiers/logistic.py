@@ -21,7 +21,7 @@ class Classifier:
     ----------
     strengths : list of float
         Candidate inverse regularisation strengths (scikit-learn's ``C``); the one with the
-        lowest patch log-loss on val is kept.
+        lowest patch log-loss on val is kept; without val patches the lowest.
     max_iterations : int
         Limit of the L-BFGS solver.
     """

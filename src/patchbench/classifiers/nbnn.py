@@ -44,7 +44,8 @@ class Classifier:
     threads: int = 1
     control: ClassVar[bool] = False
     uses: ClassVar[str] = "embeddings"
-    bytes_per_value: ClassVar[int] = 8  # the train patches and, at most, all of them as reference
+    # the train patches and, at most, all of them as reference, scaled
+    bytes_per_value: ClassVar[int] = 4 + 4
     summary: ClassVar[str] = (
         "minus the squared distance to the nearest train patch of each class, over a bandwidth "
         "chosen on val (NBNN with `mean_logit`)"
@@ -76,22 +77,23 @@ class Classifier:
         check_room(self.n_reference, n_classes)
         rows = draw_balanced(labels, self.n_reference, derive(self.seed, "classifier", "nbnn"))
         self._scaling = Scaling(self.scaling).fit(embeddings)
-        self._build(self._scaling(embeddings[rows]), labels[rows], n_classes)
+        rows = rows[np.argsort(labels[rows], kind="stable")]
+        self._build(self._scaling.of_rows(embeddings, rows), labels[rows], n_classes)
         known = np.isin(val_labels, self._classes)
         columns = np.searchsorted(self._classes, val_labels[known])
         self.bandwidth = _best_bandwidth(self.squared_distances(val_embeddings)[known], columns)
 
     def _build(self, reference: np.ndarray, labels: np.ndarray, n_classes: int) -> None:
-        order = np.argsort(labels, kind="stable")
-        self._reference, self._labels, self._n_classes = reference[order], labels[order], n_classes
-        self._classes, starts = np.unique(self._labels, return_index=True)
-        parts = np.split(self._reference, starts[1:])
+        """Take reference patches, class after class, as one database a class without a copy."""
+        self._reference, self._labels, self._n_classes = reference, labels, n_classes
+        self._classes, starts = np.unique(labels, return_index=True)
+        parts = np.split(reference, starts[1:])
         self._databases = [Database(part, self.threads) for part in parts]
 
     def squared_distances(self, embeddings: np.ndarray) -> np.ndarray:
         """To the nearest reference patch of each class that has any: (n_patches, n_found)."""
         found = np.empty((len(embeddings), len(self._databases)), np.float32)
-        for part in query_chunks(len(embeddings)):
+        for part in query_chunks(*embeddings.shape):
             queries = self._scaling(embeddings[part])
             for column, database in enumerate(self._databases):
                 found[part, column] = database.squared_distance(queries)

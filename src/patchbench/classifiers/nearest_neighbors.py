@@ -30,8 +30,8 @@ class Classifier:
     Parameters
     ----------
     ks : list of int
-        Candidate numbers of neighbours; the one with the lowest patch log-loss on val is kept.
-        Those above the size of the database are left out.
+        Candidate numbers of neighbours; the one with the lowest patch log-loss on val is kept,
+        without val patches the smallest. Those above the size of the database are left out.
     smoothing : float
         Votes shared equally among all classes before shares are taken, so that none is 0.
     n_reference : int
@@ -50,7 +50,8 @@ class Classifier:
     threads: int = 1
     control: ClassVar[bool] = False
     uses: ClassVar[str] = "embeddings"
-    bytes_per_value: ClassVar[int] = 8  # the train patches and, at most, all of them as reference
+    # the train patches and, at most, all of them as reference, scaled
+    bytes_per_value: ClassVar[int] = 4 + 4
     summary: ClassVar[str] = "votes of the k nearest train patches (exact search), k chosen on val"
     source: ClassVar[str] = "Cover & Hart 1967; faiss"
 
@@ -84,7 +85,7 @@ class Classifier:
         seed = derive(self.seed, "classifier", "nearest_neighbors")
         rows = draw(labels, self.n_reference, seed)
         self._scaling = Scaling(self.scaling).fit(embeddings)
-        self._database = Database(self._scaling(embeddings[rows]), self.threads)
+        self._database = Database(self._scaling.of_rows(embeddings, rows), self.threads)
         self._labels, self._n_classes = labels[rows], n_classes
         candidates = [k for k in sorted(set(self.ks)) if k <= len(rows)]
         if not candidates:
@@ -103,7 +104,7 @@ class Classifier:
     def _log_shares(self, embeddings: np.ndarray, ks: list[int]) -> np.ndarray:
         """Logs of smoothed vote shares for each k: float32 array, (len(ks), n, n_classes)."""
         found = np.empty((len(ks), len(embeddings), self._n_classes), np.float32)
-        for part in query_chunks(len(embeddings)):
+        for part in query_chunks(*embeddings.shape):
             nearest = self._database.nearest(self._scaling(embeddings[part]), max(ks))
             votes_for = self._labels[nearest] + self._n_classes * np.arange(len(nearest))[:, None]
             for place, k in enumerate(ks):

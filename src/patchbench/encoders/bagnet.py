@@ -63,7 +63,7 @@ class Encoder(Trained):
         Blocks per stage, [3, 4, 6, 3] as published.
     weights : str
         ``scratch``, ``imagenet`` (the published ones; width and layers as published) or the
-        path of a checkpoint. A last layer for other classes than the dataset's is replaced.
+        path of a checkpoint, whose last layer is replaced where the number of classes differs.
     freeze : bool
         Train the last layer only; the features stay as the weights have them.
     dense : bool
@@ -122,11 +122,6 @@ class Encoder(Trained):
         """Length of an embedding."""
         return 32 * self.width
 
-    @property
-    def weights_name(self) -> str:
-        """File name of the published weights, without its suffix."""
-        return f"bagnet{self.receptive_field_px}"
-
     def published(self) -> "Published":
         """Where the published weights are."""
         from patchbench.networks.published import bagnet
@@ -146,9 +141,9 @@ class Encoder(Trained):
         history : DataFrame
             Table "history": loss (nats) on train and val, accuracy on val.
         """
+        from patchbench.networks.checkpoints import start_from
         from patchbench.networks.image_classification import LabelledImages, train_classifier
         from patchbench.networks.pixels import Scale
-        from patchbench.networks.published import start_from
         from patchbench.networks.reproducible import reproducible
 
         if data.train_labels is None or data.val_labels is None:

@@ -86,11 +86,6 @@ class Encoder:
 
         return features(self.backbone, "meta").dim
 
-    @property
-    def weights_name(self) -> str:
-        """File name of the published weights, without its suffix."""
-        return f"torchvision-{self.backbone}"
-
     def published(self) -> "Published":
         """Where the published weights are."""
         from patchbench.networks.torchvision_models import published
@@ -99,7 +94,7 @@ class Encoder:
 
     def fit(self, data: "TrainingData") -> "pd.DataFrame":
         """Load the weights; nothing is learned from the data, the history is empty."""
-        from patchbench.networks.published import start_from
+        from patchbench.networks.checkpoints import start_from
         from patchbench.networks.reproducible import reproducible
         from patchbench.networks.torchvision_models import features
 
@@ -109,7 +104,20 @@ class Encoder:
             if self.weights != SCRATCH:
                 start_from(self._network, data.weights, replaceable=f"{found.head}.")
         self._prepare()
+        self._try()
         return tables.empty("history")
+
+    def _try(self) -> None:
+        """Encode one patch, so that a side which the network cannot take is told at once."""
+        try:
+            self.encode(np.zeros((1, self.patch_size_px, self.patch_size_px, 3), np.uint8))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0]
+            raise UserError(
+                f"encoder pretrained: {self.backbone} cannot work on "
+                f"{self.resize_px or self.patch_size_px} px ({reason}); set resize_px, for most "
+                "networks to 224"
+            ) from error
 
     def _prepare(self) -> None:
         from copy import deepcopy
@@ -137,21 +145,14 @@ class Encoder:
 
         pixels = checked(pixels, self.patch_size_px)
         with reproducible(self.seed, self.threads):
-            try:
-                return in_batches(
-                    self._ask,
-                    pixels,
-                    np.arange(len(pixels)),
-                    self._scale,
-                    self.device,
-                    _BATCH_PATCHES,
-                )
-            except (RuntimeError, AssertionError, ValueError) as error:
-                raise UserError(
-                    f"encoder pretrained: {self.backbone} cannot work on "
-                    f"{self.resize_px or self.patch_size_px} px ({error}); set resize_px, for "
-                    "most networks to 224"
-                ) from error
+            return in_batches(
+                self._ask,
+                pixels,
+                np.arange(len(pixels)),
+                self._scale,
+                self.device,
+                _BATCH_PATCHES,
+            )
 
     def state(self) -> dict[str, np.ndarray]:
         """Weights under their state-dict names after ``network.``."""

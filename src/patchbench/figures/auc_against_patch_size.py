@@ -1,4 +1,4 @@
-"""How large should a patch be? AUC of images and of single patches against the patch's side."""
+"""How large should a patch be? AUC and accuracy, of images and single patches, by its side."""
 
 from dataclasses import replace
 from typing import Any
@@ -15,32 +15,27 @@ from patchbench.figures._labels import spread_out
 from patchbench.study import WHOLE_IMAGE, Study
 
 CAPTION = (
-    "Area under the receiver operating characteristic (ROC) curve against the side of a patch. "
-    "Left: image decisions by one fusion rule, fixed beforehand, with whole-image networks as "
-    "bands. Right: single test patches, each scored by the label of its image. Points of one "
-    "column stand side by side so that bars can be told apart. Bars and bands: 95 % bootstrap "
-    "intervals over test images; dotted line: chance. Controls, in grey, know nothing but random "
-    "projections or class frequencies."
+    "Area under the receiver operating characteristic (ROC) curve, above, and accuracy, below, "
+    "against the side of a patch. Left: image decisions by one fusion rule, fixed beforehand, "
+    "with whole-image networks as bands. Right: single test patches, each scored by the label of "
+    "its image. Points of one column stand side by side so that bars can be told apart. Bars and "
+    "bands: 95 % bootstrap intervals over test images; dotted line: AUC by chance. Controls, in "
+    "grey, know nothing but random projections or class frequencies."
 )
 _LEVELS = {"image": "Images", "patch": "Single patches"}
+_AUC, _ACCURACY = "auc_macro", "accuracy"
+_METRICS = {_AUC: "AUC-ROC", _ACCURACY: "Accuracy"}
 _MAX_LINES, _LEFT_IN, _BETWEEN_IN, _LEADER_IN, _MAX_NAMES_IN = 16, 0.5, 0.42, 0.27, 1.3
-_LINE_IN, _MARGIN = 0.135, 0.32  # margin beside the outer sizes, in log2 px
+_ROWS_APART_IN, _LINE_IN, _MARGIN = 0.3, 0.135, 0.32  # margin beside the outer sizes, in log2 px
 _CHANCE, _CHANCE_MARK = "chance", style.Mark(style.MUTED, "", (0, (1, 2)), False, 1)
 Marks = dict[Any, style.Mark]
 Ends = dict[str, tuple[float, float]]
-"""Where each line ends: fraction of the axes' width, AUC."""
+"""Where each line ends: fraction of the axes' width, value."""
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
-    """Seeds averaged, one row per level, method and patches entry; ``line`` joins the sizes."""
-    parts = []
-    for level in _LEVELS:
-        frame = results.scores(study, dataset, level)
-        if level == "image":
-            frame = results.with_one_fusion(frame)
-        frame = results.merge_controls(frame.assign(label=_names(study, frame)), per_patches=True)
-        parts.append(frame.assign(level=level))
-    rows = pd.concat(parts, ignore_index=True)
+    """Seeds averaged, a row per metric, level, method, patches entry; ``line`` joins the sizes."""
+    rows = pd.concat([_level(study, dataset, level) for level in _LEVELS], ignore_index=True)
     patches = sorted(set(rows["patches"]) - {WHOLE_IMAGE})
     rows = rows.merge(_sizes(study, dataset, patches), on="patches", how="left")
     rows["variant"] = rows["variant"].fillna("")
@@ -48,8 +43,21 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
         f"{name} · {variant}" if variant else name
         for name, variant in zip(rows["label"], rows["variant"], strict=True)
     ]
-    order = ["level", "value", "line"]
-    return rows.sort_values(order, ascending=[True, False, True], ignore_index=True)
+    order = ["metric", "level", "value", "line"]
+    return rows.sort_values(order, ascending=[False, True, False, True], ignore_index=True)
+
+
+def _level(study: Study, dataset: str, level: str) -> pd.DataFrame:
+    """Both metrics of the same methods: which combination stands for a control, AUC decides."""
+    auc = results.scores(study, dataset, level, _AUC)
+    if level == "image":
+        auc = results.with_one_fusion(auc)
+    auc = results.merge_controls(auc.assign(label=_names(study, auc)), per_patches=True)
+    keys = [*results.METHOD, "fusion"]
+    accuracy = results.scores(study, dataset, level, _ACCURACY).drop(columns="label")
+    accuracy = accuracy.merge(auc[[*keys, "label"]], on=keys)
+    parts = [auc.assign(metric=_AUC), accuracy.assign(metric=_ACCURACY)]
+    return pd.concat(parts, ignore_index=True).assign(level=level)
 
 
 def _names(study: Study, frame: pd.DataFrame) -> list[str]:
@@ -83,40 +91,66 @@ def _sizes(study: Study, dataset: str, patches: list[str]) -> pd.DataFrame:
 
 
 def draw(study: Study, dataset: str) -> Figure:
-    """Two panels that share the AUC axis, a line per method, named at its right end."""
+    """Rows of panels by metric, columns by level; a line per method, named at its right end."""
     frame = data(study, dataset)
-    known = frame[frame["value"].notna()]
-    known = known[known["patch_size_px"].notna() | (known["patches"] == WHOLE_IMAGE)]
-    best = known.sort_values("value", ascending=False).drop_duplicates("line")
-    lines = list(results.at_most(best.reset_index(drop=True), _MAX_LINES)["line"])
-    shown = known[known["line"].isin(lines)]
-    sizes = np.array(sorted(set(shown["patch_size_px"].dropna())))
-    about = _about_sizes(sizes)
+    shown, lines, n_hidden = _to_draw(frame)
+    about = _about_sizes(np.unique(shown["patch_size_px"].dropna()))
     height = max(2.2, _LINE_IN * (len(lines) + 2))
-    top = 0.66 if about else 0.48
-    footer = _facts(study, dataset, frame, n_hidden=len(best) - len(lines))
-    fig = style.figure(top + height + 0.48 + style.footer_in(footer))
-    style.title(fig, f"{dataset}: AUC against patch size")
+    top, below = 0.66 if about else 0.48, height + _ROWS_APART_IN
+    footer = _facts(study, dataset, frame, n_hidden)
+    fig = style.figure(top + below + height + 0.48 + style.footer_in(footer))
+    style.title(fig, f"{dataset}: AUC and accuracy against patch size")
     style.footer(fig, footer)
     style.write(fig, 0.1, 0.34, about, color=style.MUTED)
     named_in = max([style.text_width_in(line) for line in lines], default=0.0)
     names_in = float(np.clip(named_in, 0.6, _MAX_NAMES_IN))
     width = (style.WIDTH_IN - _LEFT_IN - _BETWEEN_IN - 0.06) / 2 - names_in - _LEADER_IN
-    variants = sorted(set(frame["variant"]) - {""})
-    for i, (level, name) in enumerate(_LEVELS.items()):
-        left = _LEFT_IN + i * (width + _LEADER_IN + names_in + _BETWEEN_IN)
-        ax = style.panel(fig, left, top, width, height)
-        ax.set_title(name, fontsize=style.TEXT_PT, loc="left", pad=4)
-        rows = shown[shown["level"] == level]
-        if rows.empty or not len(sizes):
-            style.blank(ax, f"No {level}-level AUC of a known patch size in this study.")
-            continue
-        _frame(ax, shown, sizes)
-        ax.set_ylabel("AUC-ROC" if i == 0 else "")
-        marks = {line: _mark(study, own, variants) for line, own in rows.groupby("line")}
-        ends = _lines(ax, marks, rows, sizes, lines) | _bands(ax, marks, rows)
-        _names_beside(ax, marks, ends | {_CHANCE: (1.0, results.CHANCE_AUC)}, names_in)
+    for i, metric in enumerate(_METRICS):
+        for j, level in enumerate(_LEVELS):
+            left = _LEFT_IN + j * (width + _LEADER_IN + names_in + _BETWEEN_IN)
+            ax = style.panel(fig, left, top + i * below, width, height)
+            _panel(ax, study, shown, lines, (metric, level), names_in)
+            ax.set_title("" if i else _LEVELS[level], fontsize=style.TEXT_PT, loc="left", pad=4)
+            ax.set_ylabel("" if j or not ax.lines else _METRICS[metric])
+            ax.set_xlabel("Side of a patch, px" if i and ax.lines else "")
     return fig
+
+
+def _to_draw(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str], int]:
+    """Rows of the lines that are drawn, these lines, best AUC first, and how many are not."""
+    known = frame[frame["value"].notna()]
+    known = known[known["patch_size_px"].notna() | (known["patches"] == WHOLE_IMAGE)]
+    # AUC sorts before accuracy, so that the latter only ranks lines without any AUC
+    ranked = known.sort_values(["metric", "value"], ascending=False)
+    best = ranked.drop_duplicates("line").reset_index(drop=True)
+    lines = list(results.at_most(best, _MAX_LINES)["line"])
+    return known[known["line"].isin(lines)], lines, len(best) - len(lines)
+
+
+def _panel(
+    ax: Axes,
+    study: Study,
+    shown: pd.DataFrame,
+    lines: list[str],
+    which: tuple[str, str],
+    names_in: float,
+) -> None:
+    """One metric at one level; axes are those of all panels of the metric."""
+    metric, level = which
+    sizes = np.unique(shown["patch_size_px"].dropna())
+    of_metric = shown[shown["metric"] == metric]
+    rows = of_metric[of_metric["level"] == level]
+    if rows.empty or not len(sizes):
+        name = "AUC" if metric == _AUC else "accuracy"
+        style.blank(ax, f"No {level}-level {name} of a known patch size in this study.")
+        return
+    _frame(ax, of_metric, sizes)
+    chance = _chance(ax) if metric == _AUC else {}
+    # variants of all lines, so that a line has the same dashes in every panel
+    variants = sorted(set(shown["variant"]) - {""})
+    marks = {line: _mark(study, own, variants) for line, own in rows.groupby("line")}
+    ends = _lines(ax, marks, rows, sizes, lines) | _bands(ax, marks, rows) | chance
+    _names_beside(ax, marks, ends, names_in)
 
 
 def _about_sizes(sizes: np.ndarray) -> str:
@@ -141,7 +175,7 @@ def _facts(study: Study, dataset: str, frame: pd.DataFrame, n_hidden: int) -> st
     lacking = frame["value"].isna() | (frame["patch_size_px"].isna() & (frame["kind"] != "cnn"))
     if lacking.any():
         names = ", ".join(style.shorten(n, 24) for n in frame.loc[lacking, "line"].unique()[:4])
-        more.append(f"not drawn everywhere, for want of an AUC or a patch size: {names}")
+        more.append(f"not drawn everywhere, for want of a value or a patch size: {names}")
     return style.facts(study, dataset, *more)
 
 
@@ -159,10 +193,12 @@ def _mark(study: Study, line: pd.DataFrame, variants: list[str]) -> style.Mark:
 
 
 def _frame(ax: Axes, shown: pd.DataFrame, sizes: np.ndarray) -> None:
-    low = float(np.nanmin([results.CHANCE_AUC, *shown["low"], *shown["value"]]))
+    low = float(np.nanmin([*shown["low"], *shown["value"]]))
+    high = min(float(np.nanmax([*shown["high"], *shown["value"]])) + 0.03, 1.01)
+    if _AUC in set(shown["metric"]):  # its scale has fixed ends, chance and 1
+        low, high = min(low, results.CHANCE_AUC), 1.01
     x = np.log2(sizes)
-    ax.set(xlim=(x[0] - _MARGIN, x[-1] + _MARGIN), ylim=(low - 0.03, 1.01))
-    ax.set_xlabel("Side of a patch, px")
+    ax.set(xlim=(x[0] - _MARGIN, x[-1] + _MARGIN), ylim=(max(low - 0.03, -0.01), high))
     ticks: list[float] = []
     for place in x:  # numbers of near sizes would overlap: the smaller one stays
         if not ticks or place - ticks[-1] > 0.14 * (x[-1] - x[0] + 2 * _MARGIN):
@@ -170,8 +206,13 @@ def _frame(ax: Axes, shown: pd.DataFrame, sizes: np.ndarray) -> None:
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.set_xticklabels([f"{2**tick:.0f}" for tick in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
+
+
+def _chance(ax: Axes) -> Ends:
+    """Draw what guessing would reach."""
     ax.axhline(results.CHANCE_AUC, color=_CHANCE_MARK.color, linewidth=0.9,
                linestyle=_CHANCE_MARK.dash, zorder=1.5)  # fmt: skip
+    return {_CHANCE: (1.0, results.CHANCE_AUC)}
 
 
 def _lines(ax: Axes, marks: Marks, rows: pd.DataFrame, sizes: np.ndarray, order: list[str]) -> Ends:
@@ -207,7 +248,7 @@ def _bands(ax: Axes, marks: Marks, rows: pd.DataFrame) -> Ends:
 
 
 def _names_beside(ax: Axes, marks: Marks, ends: Ends, names_in: float) -> None:
-    """Marks and names right of the panel, by AUC, none nearer to the next than a line."""
+    """Marks and names right of the panel, by value, none nearer to the next than a line."""
     low, high = ax.get_ylim()
     box, dpi = ax.get_window_extent(), float(ax.get_figure(root=True).dpi)  # type: ignore[union-attr]
     width, height = box.width / dpi, box.height / dpi

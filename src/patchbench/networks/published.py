@@ -1,18 +1,7 @@
-"""Weights that others have published: where they are, and how to read them safely.
+"""Where published weights are, and how to know them when they arrive."""
 
-A checkpoint is a pickle, and a pickle can run code. Only tensors are read here; a file that
-holds anything else is refused, and none of it is run.
-"""
-
-import pickle
-import warnings
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
 
 from patchbench.errors import UserError
 
@@ -20,7 +9,6 @@ _BAGNET_FOLDER = (
     "https://bitbucket.org/wielandbrendel/bag-of-feature-pretrained-models/raw/"
     "249e8fa82c0913623a807d9d35eeab9da7dcc2a8/"
 )
-# by receptive field: the file, whose name ends with the start of its SHA-256
 _BAGNET_FILES = {
     9: "bagnet8-34f4ccd2.pth.tar",
     17: "bagnet16-105524de.pth.tar",
@@ -35,105 +23,29 @@ class Published:
     Attributes
     ----------
     url : str
-        Its address; the name ends, as is the custom of PyTorch's hub, with ``-`` and the first
-        digits of its SHA-256.
+        Its address; by the custom of PyTorch's hub, the name ends with the first digits of its
+        SHA-256. Eight digits tell a wrong or damaged file, not a forged one; what a file may
+        hold is limited when it is read.
     """
 
     url: str
 
     @property
+    def name(self) -> str:
+        """File name."""
+        return self.url.rpartition("/")[2]
+
+    @property
     def checksum(self) -> str:
         """What its SHA-256 must begin with, as :func:`download.fetch` takes it."""
-        name = self.url.rpartition("/")[2].partition(".")[0]
-        return f"sha256-begins:{name.rpartition('-')[2]}"
+        digits = re.search(r"-([0-9a-f]{8,})\.pth", self.name)
+        if digits is None:
+            raise UserError(
+                f"{self.url} does not carry its checksum; download it by hand and give its path"
+            )
+        return f"sha256-begins:{digits[1]}"
 
 
 def bagnet(receptive_field_px: int) -> Published:
     """The weights that the authors of BagNet trained on ImageNet."""
     return Published(_BAGNET_FOLDER + _BAGNET_FILES[receptive_field_px])
-
-
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Read a state dict, bare or under ``state_dict``, with or without ``module.`` before names.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, cut off, no checkpoint, or holds more than tensors.
-    """
-    try:
-        with warnings.catch_warnings():
-            # what PyTorch has to say of odd pickles ends in one of the errors below
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"there is no file of weights at {path}") from None
-    except pickle.UnpicklingError as error:
-        if "truncated" in str(error) or "invalid load key" in str(error):
-            raise UserError(_damaged(path)) from error
-        raise UserError(
-            f"{path} holds more than weights, and loading it could run code, so it is refused; "
-            "save the state dict alone (torch.save(network.state_dict(), path))"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
-        raise UserError(_damaged(path)) from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not (isinstance(content, Mapping) and all(map(torch.is_tensor, content.values()))):
-        raise UserError(f"{path} holds no state dict; save network.state_dict() alone")
-    return {str(name).removeprefix("module."): value for name, value in content.items()}
-
-
-def _damaged(path: Path) -> str:
-    return f"{path} is no PyTorch checkpoint or is cut off; delete it and fetch it again"
-
-
-def start_from(network: nn.Module, path: Path | None, replaceable: str) -> None:
-    """Give a network the weights of a checkpoint.
-
-    Parameters
-    ----------
-    network : Module
-        Whatever has the checkpoint's architecture.
-    path : Path or None
-        The checkpoint; None where the caller was given none, which is an error.
-    replaceable : str
-        The last layer: parameters whose names begin so stay as they are where their shapes
-        differ (the classes are others), and are left out where the network has none.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, or a name or shape is not the network's.
-    """
-    if path is None:
-        raise UserError("weights were asked for, but no file of weights was handed over")
-    found, wanted = read_checkpoint(path), network.state_dict()
-    found = {n: v for n, v in found.items() if n in wanted or not n.startswith(replaceable)}
-    other_head = any(
-        name.startswith(replaceable) and value.shape != found.get(name, value).shape
-        for name, value in wanted.items()
-    )
-    if other_head:
-        found |= {n: value for n, value in wanted.items() if n.startswith(replaceable)}
-    if (problem := _mismatch(found, wanted)) is not None:
-        raise UserError(
-            f"{path} does not fit the network: {problem}; give the settings that it was "
-            "trained with, or another file"
-        )
-    counters = {name: value for name, value in wanted.items() if name not in found}
-    network.load_state_dict(found | counters)
-
-
-def _mismatch(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:
-    """The first difference in names or shapes, in words; batch counters may be missing."""
-    for name, value in wanted.items():
-        if name not in found:
-            if name.endswith("num_batches_tracked"):
-                continue
-            return f"it lacks {name}"
-        if found[name].shape != value.shape:
-            have, want = (tuple(tensor.shape) for tensor in (found[name], value))
-            return f"{name} has shape {have} and should have {want}"
-    unknown = next((name for name in found if name not in wanted), None)
-    return None if unknown is None else f"it has {unknown}, which the network has not"

@@ -97,7 +97,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Computation:
-    """Where to compute, and how finely while training (inference is always in float32).
+    """Where to compute, and how finely while training.
 
     Attributes
     ----------

@@ -1,0 +1,66 @@
+"""The README's tables of results: one fusion per method, chosen where test is not looked at."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from patchbench import results_table as results
+from patchbench.readme import result_table, summary
+from patchbench.study import Study
+from unit._synthetic_study import make_study
+
+
+def with_val(study: Study) -> Study:
+    """Predictions on val in which every fusion is as good as its place in the alphabet."""
+    val = study.predictions.assign(split="val")
+    fusions = sorted(set(val["fusion"]))
+    mixed = [
+        (np.array(p) + 0.3 * fusions.index(f) / (1 + i % 3)).tolist()
+        for i, (p, f) in enumerate(zip(val["probabilities"], val["fusion"], strict=True))
+    ]
+    sharpened = [np.array(p) ** (1 + i % 5) for i, p in enumerate(mixed)]
+    val["probabilities"] = [(p / p.sum()).tolist() for p in sharpened]
+    return replace(study, predictions=pd.concat([study.predictions, val], ignore_index=True))
+
+
+def test_the_fusion_of_a_method_is_the_best_on_val_whatever_test_says() -> None:
+    study = with_val(make_study())
+    dataset = next(iter(study.datasets))
+    frame = results.scores(study, dataset, "image")
+    chosen = results.with_fusion_chosen_on_val(study, dataset, frame)
+    assert not chosen.duplicated(results.METHOD).any()
+    on_val = {
+        (row["encoder"], row["classifier"], row["fusion"]): results.val_auc(study, dataset, row)
+        for row in frame.to_dict("records")
+    }
+    for row in chosen.to_dict("records"):
+        same = [v for k, v in on_val.items() if k[:2] == (row["encoder"], row["classifier"])]
+        value = on_val[row["encoder"], row["classifier"], row["fusion"]]
+        assert value == max(same)
+    shuffled = study.metrics.assign(value=study.metrics["value"].to_numpy()[::-1])
+    other = replace(study, metrics=shuffled)
+    again = results.with_fusion_chosen_on_val(
+        other, dataset, results.scores(other, dataset, "image")
+    )
+    key = [*results.METHOD, "fusion"]
+    assert set(map(tuple, again[key].to_numpy())) == set(map(tuple, chosen[key].to_numpy()))
+
+
+def test_a_summary_survives_json_and_makes_a_table_with_a_row_per_method() -> None:
+    study = make_study()
+    run = {"date": "2000-01-01", "commit": "0", "dirty": False, "versions": {}}
+    host = {"cpu": "x", "cores": 2, "memory_gib": 1.0}
+    study = replace(study, run=study.run | run | {"host": host})
+    told = json.loads(json.dumps(summary(study)))
+    lines = result_table(told).splitlines()
+    assert sum(line.startswith("| ") for line in lines) == len(told["rows"]) + len(study.datasets)
+
+
+def test_without_val_the_fusion_is_one_fixed_beforehand() -> None:
+    study = make_study()
+    dataset = next(iter(study.datasets))
+    frame = results.scores(study, dataset, "image")
+    chosen = results.with_fusion_chosen_on_val(study, dataset, frame)
+    assert set(chosen["fusion"]) == {results.preferred_fusion(frame["fusion"]), "none"}
