@@ -130,6 +130,15 @@ def test_without_common_predictions_no_interval_is_made_up() -> None:
     assert "no test can be made" in " ".join(finding.findings(study)[0].sentences)
 
 
+def test_a_class_without_test_images_is_named_among_the_gaps() -> None:
+    study = make_study()
+    dataset, report = next(iter(study.datasets.items()))
+    counts = report["n_images"] | {"test": dict.fromkeys(report["n_images"]["test"], 3)}
+    counts["test"] |= {next(iter(counts["test"])): 0}
+    changed = replace(study, datasets={dataset: report | {"n_images": counts}})
+    assert f"{dataset}: no test image of {next(iter(counts['test']))}" in finding.gaps(changed)
+
+
 def test_undefined_metrics_are_listed_among_the_gaps() -> None:
     study = make_study()
     metrics = study.metrics.assign(value=np.nan)

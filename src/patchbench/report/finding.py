@@ -209,6 +209,9 @@ def gaps(study: Study) -> list[str]:
             found.append(f"{dataset}: no results")
         elif not (rows["patches"] == WHOLE_IMAGE).any():
             found.append(f"{dataset}: no whole-image network was run")
+        counts = study.datasets[dataset].get("n_images", {}).get("test", {})
+        if missing := [name for name, n_images in counts.items() if n_images == 0]:
+            found.append(f"{dataset}: no test image of {', '.join(missing)}")
         if study.history[study.history["dataset"] == dataset].empty:
             found.append(f"{dataset}: nothing was trained by epochs, so there are no loss curves")
     times = runtimes.runtime(study)

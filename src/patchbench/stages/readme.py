@@ -10,8 +10,9 @@ from patchbench.errors import UserError
 from patchbench.readme import SECTIONS, fill, method_table, result_table, summary
 from patchbench.study import open_study
 
-PICTURES = ("fusion_comparison", "auc_against_runtime")
-OVERVIEW = "dataset_overview"  # shows photographs, so only where their licence lets us
+PICTURES = ("fusion_comparison", "auc_against_runtime", "auc_against_patch_size")
+# these show photographs, so only where their licence lets us
+WITH_PHOTOGRAPHS = ("dataset_overview", "embedding_map")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +41,9 @@ def keep(folder: Path, told: dict[str, object], free: list[str], docs: Path) -> 
     path = docs / "results" / f"{told['study']}.json"
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     for dataset in sorted(p for p in (folder / "figures").iterdir() if p.is_dir()):
-        target = docs / "figures" / dataset.name
+        target = docs / "figures" / str(told["study"]) / dataset.name
         target.mkdir(parents=True, exist_ok=True)
-        for name in (*PICTURES, OVERVIEW) if dataset.name in free else PICTURES:
+        for name in PICTURES + (WITH_PHOTOGRAPHS if dataset.name in free else ()):
             shutil.copy(dataset / f"{name}.png", target / f"{name}.png")
 
 
