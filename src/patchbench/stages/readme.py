@@ -10,8 +10,7 @@ from patchbench.errors import UserError
 from patchbench.readme import SECTIONS, fill, method_table, result_table, summary
 from patchbench.study import open_study
 
-PICTURES = ("fusion_comparison", "auc_against_runtime", "auc_against_patch_size")
-# these show photographs, so only where their licence lets us
+# these show photographs, so they are taken only where the licence lets us
 WITH_PHOTOGRAPHS = ("dataset_overview", "embedding_map")
 
 
@@ -29,22 +28,24 @@ def run(args: argparse.Namespace) -> Work:
         if told["run"]["dirty"]:
             raise UserError(f"{folder} was run with uncommitted changes; commit and run it again")
         free = [name for name, data in study.datasets.items() if "CC" in data["licence"]]
-        keep(folder, told, free, args.root / "docs")
+        keep(folder, told, free, args.root)
     readme = args.root / "README.md"
     readme.write_text(filled(args.root), encoding="utf-8")
     return Work(1, "page")
 
 
-def keep(folder: Path, told: dict[str, object], free: list[str], docs: Path) -> None:
-    """Copy a study's numbers and figures to where the README shows them."""
-    (docs / "results").mkdir(parents=True, exist_ok=True)
-    path = docs / "results" / f"{told['study']}.json"
+def keep(folder: Path, told: dict[str, object], free: list[str], root: Path) -> None:
+    """Copy a study's numbers, and those of its figures that the README shows, to ``docs/``."""
+    path = root / "docs/results" / f"{told['study']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    for dataset in sorted(p for p in (folder / "figures").iterdir() if p.is_dir()):
-        target = docs / "figures" / str(told["study"]) / dataset.name
-        target.mkdir(parents=True, exist_ok=True)
-        for name in PICTURES + (WITH_PHOTOGRAPHS if dataset.name in free else ()):
-            shutil.copy(dataset / f"{name}.png", target / f"{name}.png")
+    shown = (root / "README.md").read_text(encoding="utf-8")
+    for picture in sorted((folder / "figures").glob("*/*.png")):
+        target = f"docs/figures/{told['study']}/{picture.parent.name}/{picture.name}"
+        allowed = picture.stem not in WITH_PHOTOGRAPHS or picture.parent.name in free
+        if target in shown and allowed:
+            (root / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, root / target)
 
 
 def filled(root: Path) -> str:
