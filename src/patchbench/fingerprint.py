@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 DATA_SUFFIXES = (".csv", ".gz", ".json", ".yaml")
 
 
@@ -89,10 +90,6 @@ def _code(name: str) -> ast.Module:
         raise LookupError(f"no module {name!r} under {ROOT}")
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if not (isinstance(body, list) and body and isinstance(body[0], ast.Expr)):
-            continue
-        first = body[0].value
-        if isinstance(first, ast.Constant) and isinstance(first.value, str):
-            node.body = body[1:]  # type: ignore[attr-defined]
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
     return tree

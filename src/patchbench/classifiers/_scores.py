@@ -1,5 +1,7 @@
 """Class scores: their log-loss, and columns for classes that no train patch is of."""
 
+from typing import Any
+
 import numpy as np
 
 # how far the logit of a class without train patches lies below all others: it never wins
@@ -18,6 +20,18 @@ def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     if not len(labels):
         return 0.0
     return float(-log_softmax(logits)[np.arange(len(labels)), labels].mean())
+
+
+def coefficients(model: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (dim, n_found) and bias (n_found,) of a fitted linear model of scikit-learn.
+
+    Two classes are one column there; here they are two, of opposite sign.
+    """
+    weights, bias = model.coef_.T, model.intercept_
+    if weights.shape[1] == 1:
+        weights = np.concatenate([-weights, weights], axis=1) / 2
+        bias = np.append(-bias, bias) / 2
+    return weights.astype(np.float32), bias.astype(np.float32)
 
 
 def placed(logits: np.ndarray, classes: np.ndarray, n_classes: int) -> np.ndarray:

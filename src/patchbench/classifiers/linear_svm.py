@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from patchbench.classifiers._features import column_statistics, standardise, standardised
-from patchbench.classifiers._scores import log_loss, log_softmax, placed
+from patchbench.classifiers._scores import coefficients, log_loss, log_softmax, placed
 from patchbench.seeds import derive
 
 # deviation of the Gaussian prior on slope and offsets: weak, but classes that val separates
@@ -94,7 +94,7 @@ class Classifier:
     def _fitted(
         self, train: np.ndarray, labels: np.ndarray, strength: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (dim, n_found) and bias; two classes are one column in scikit-learn."""
+        """Weights (dim, n_found) and bias (n_found,)."""
         import warnings
 
         from sklearn.exceptions import ConvergenceWarning
@@ -112,11 +112,7 @@ class Classifier:
             # the iteration limit is a setting; an early stop is a regulariser, not a fault
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(train, labels)
-        weights, bias = model.coef_.T, model.intercept_
-        if weights.shape[1] == 1:
-            weights = np.concatenate([-weights, weights], axis=1) / 2
-            bias = np.append(-bias, bias) / 2
-        return weights.astype(np.float32), bias.astype(np.float32)
+        return coefficients(model)
 
     def scores(self, embeddings: np.ndarray) -> np.ndarray:
         """Margins before calibration: float32 array, (n_patches, n_found)."""

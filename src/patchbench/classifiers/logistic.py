@@ -5,12 +5,12 @@ linear model can read.
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from patchbench.classifiers._features import column_statistics, standardise, standardised
-from patchbench.classifiers._scores import NEVER, log_loss
+from patchbench.classifiers._scores import NEVER, coefficients, log_loss
 
 
 @dataclass(kw_only=True)
@@ -103,17 +103,14 @@ class Classifier:
         self.strength = float(state["strength"])
 
 
-def _all_classes(model: object, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights (dim, n_classes) and bias; two classes are one column in scikit-learn.
+def _all_classes(model: Any, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (dim, n_classes) and bias (n_classes,).
 
     A class that no train patch is of gets a logit that never wins: those of the others sum to 0,
     so one of them is not negative.
     """
-    found, bias = model.coef_.T, model.intercept_  # type: ignore[attr-defined]
-    if found.shape[1] == 1:
-        found, bias = np.concatenate([-found, found], axis=1) / 2, np.append(-bias, bias) / 2
-    classes = model.classes_  # type: ignore[attr-defined]
+    found, bias = coefficients(model)
     weights = np.zeros((len(found), n_classes), np.float32)
     biases = np.full(n_classes, -NEVER, np.float32)
-    weights[:, classes], biases[classes] = found, bias
+    weights[:, model.classes_], biases[model.classes_] = found, bias
     return weights, biases

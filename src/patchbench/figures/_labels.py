@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from patchbench.figures._style import SMALL_PT, text_width_in
+from patchbench.figures._style import SMALL_PT, page, text_width_in
 
 
 def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray) -> None:
@@ -25,7 +25,7 @@ def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray)
         Boxes to leave free, left, bottom, right, top, in pixels.
     """
     pixels = np.asarray(ax.transData.transform(points)).reshape(-1, 2)
-    scale = float(ax.get_figure(root=True).dpi) / 72  # type: ignore[union-attr]
+    scale = page(ax).dpi / 72
     sizes = [(72 * text_width_in(name) * scale + 4, (SMALL_PT + 1.5) * scale) for name in names]
     frame = np.array(ax.get_window_extent().extents)
     boxes: dict[int, np.ndarray] = {}

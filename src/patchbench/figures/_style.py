@@ -140,6 +140,14 @@ def panel(fig: Figure, left: float, top: float, width: float, height: float) -> 
     return fig.add_axes(box)
 
 
+def page(ax: Axes) -> Figure:
+    """The whole figure that a panel stands on."""
+    figure = ax.get_figure(root=True)
+    if figure is None:
+        raise ValueError("the panel stands on no figure")
+    return figure
+
+
 def write(fig: Figure, left: float, top: float, text: str, **options: Any) -> None:
     """Put text at a place given in inches from the top left corner."""
     full_width, full_height = fig.get_size_inches()

@@ -250,7 +250,7 @@ def _bands(ax: Axes, marks: Marks, rows: pd.DataFrame) -> Ends:
 def _names_beside(ax: Axes, marks: Marks, ends: Ends, names_in: float) -> None:
     """Marks and names right of the panel, by value, none nearer to the next than a line."""
     low, high = ax.get_ylim()
-    box, dpi = ax.get_window_extent(), float(ax.get_figure(root=True).dpi)  # type: ignore[union-attr]
+    box, dpi = ax.get_window_extent(), style.page(ax).dpi
     width, height = box.width / dpi, box.height / dpi
     free: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False}
     names = sorted(ends, key=lambda name: (ends[name][1], name))

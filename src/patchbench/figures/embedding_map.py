@@ -188,7 +188,7 @@ def _panel(
 def _limits(ax: Axes, points: np.ndarray) -> float:
     """Set limits with one scale for both axes and room for pictures; data units per point."""
     box = ax.get_position()
-    full_width, full_height = ax.get_figure(root=True).get_size_inches()  # type: ignore[union-attr]
+    full_width, full_height = style.page(ax).get_size_inches()
     sides_pt = 72 * np.array([box.width * full_width, box.height * full_height])
     low, high = points.min(axis=0), points.max(axis=0)
     per_pt = float(((high - low) / (sides_pt - _PICTURE_PT - 6)).max()) or 1.0

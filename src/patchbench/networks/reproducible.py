@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -17,16 +18,17 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
     # cuBLAS reads this when the first CUDA context is made; without it, PyTorch refuses
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     deterministic, n_threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    filling: Any = torch.utils.deterministic  # its stubs lack the switch
+    fill = filling.fill_uninitialized_memory
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True)
         # every operator used writes all of its output; filling it first only takes time
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        filling.fill_uninitialized_memory = False
         torch.set_num_threads(threads)
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(deterministic)
-            torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+            filling.fill_uninitialized_memory = fill
             torch.set_num_threads(n_threads)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -33,9 +34,10 @@ def torchvision_models() -> ModuleType:
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise
-    library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+    new_library: Any = torch.library.Library  # PyTorch has not typed it
+    library = new_library("torchvision", "FRAGMENT")
     for signature in _MISSING:
-        library.define(signature)  # type: ignore[no-untyped-call]
+        library.define(signature)
     _LIBRARIES.append(library)
     return import_module("torchvision.models")
 

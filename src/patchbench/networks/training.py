@@ -59,28 +59,25 @@ def train(
     Returns
     -------
     history : DataFrame
-        Table "history".
-
-    Raises
-    ------
-    UserError
-        If the loss stops being a number.
+        Table "history". A loss that is no number any more is a UserError.
     """
     rng = np.random.default_rng(seed)
     n_batches = max(1, n_items // plan.batch_size)
     optimizer, schedule = _optimizer(network, plan, plan.epochs * n_batches)
     measured: list[tuple[int, str, str, float]] = []
     best = _Best(network, plan.epochs)
+
+    def step(rows: np.ndarray) -> float:
+        loss = batch_loss(rows, rng)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        schedule.step()
+        return loss.item() * len(rows)
+
     for epoch in progress(range(1, plan.epochs + 1), f"training {what}", "epoch"):
         network.train()
-        total = 0.0
-        for rows in np.array_split(rng.permutation(n_items), n_batches):
-            loss = batch_loss(rows, rng)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # PyTorch has not typed it
-            optimizer.step()
-            schedule.step()
-            total += loss.item() * len(rows)
+        total = sum(map(step, np.array_split(rng.permutation(n_items), n_batches)))
         _check(total, what, epoch, plan)
         measured.append((epoch, "train", "loss", total / n_items))
         network.eval()

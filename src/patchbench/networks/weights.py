@@ -4,7 +4,7 @@ Named arrays can be written without pickling, so reading a fitted network runs n
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,8 +20,9 @@ Network = TypeVar("Network", bound=nn.Module)
 def placed(network: Network, device: str) -> Network:
     """Bring ``network`` to ``device``, its weights laid out channels last."""
     network.to(device)
-    # modules are moved in place; the stubs of this overload do not know channels last
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    # modules are moved in place; the stubs do not know that channels last is for them too
+    module: Any = network
+    module.to(memory_format=torch.channels_last)
     return network
 
 

@@ -1,0 +1,78 @@
+"""The tables that figures and the report are made from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from patchbench import results_table as results
+from patchbench import runtimes
+from unit._synthetic_study import make_study
+
+
+def test_runtime_adds_stages_and_shards_and_divides_by_images() -> None:
+    study = make_study(n_encoders=1, controls=False)
+    costs = study.costs.copy()
+    costs["work_s"] = costs["stage"].map(
+        {"fit_encoder": 10.0, "fit_classifier": 2.0, "encode": 6.0, "classify": 1.2, "fuse": 0.24}
+        | {"cnn": 30.0, "cnn_predict": 0.6}
+    )
+    times = runtimes.runtime(replace(study, costs=costs)).set_index(["encoder", "classifier"])
+    patch, cnn = times.loc[("bagnet17", "logistic")], times.loc[("resnet18", "own_head")]
+    assert patch["train_s"] == 12.0
+    # two shards of 600 images each, and 2,400 decisions
+    assert patch["inference_ms_per_image"] == pytest.approx(1000 * (12 + 2.4) / 1200 + 0.1)
+    assert (cnn["train_s"], cnn["inference_ms_per_image"]) == (30.0, 2.0)
+
+
+def test_a_missing_stage_leaves_the_runtime_blank_never_zero() -> None:
+    study = make_study(n_encoders=1)
+    times = runtimes.runtime(replace(study, costs=study.costs[study.costs["stage"] != "encode"]))
+    patch = times[times["patches"] != "whole-image"]
+    assert patch["inference_ms_per_image"].isna().all()
+    assert patch["train_s"].notna().all()
+
+
+def test_wide_has_one_row_per_run_and_fusion() -> None:
+    study = make_study(n_datasets=2, n_seeds=2)
+    frame = results.wide(study)
+    image = study.metrics[study.metrics["level"] == "image"]
+    assert len(frame) == (image["metric"] == "auc_macro").sum()
+    keys = ["dataset", *results.METHOD, "fusion", "seed"]
+    assert not frame.duplicated(keys).any()
+    assert frame["log_loss"].notna().all()
+
+
+def test_fusion_is_fixed_beforehand_not_picked_by_score() -> None:
+    frame = results.with_one_fusion(results.scores(make_study(), "scenes", "image"))
+    assert set(frame["fusion"]) == {"mean_probability", "none"}
+    assert results.preferred_fusion(["vote", "max"]) == "max"
+
+
+def test_scores_average_seeds_and_count_those_with_a_value() -> None:
+    study = make_study(n_encoders=1, n_seeds=3)
+    metrics = study.metrics.copy()
+    metrics.loc[(metrics["seed"] == 2) & (metrics["encoder"] == "bagnet17"), "value"] = np.nan
+    frame = results.scores(replace(study, metrics=metrics), "scenes", "image")
+    row = frame[(frame["encoder"] == "bagnet17") & (frame["classifier"] == "logistic")].iloc[0]
+    kept = metrics[
+        (metrics["encoder"] == "bagnet17")
+        & (metrics["classifier"] == "logistic")
+        & (metrics["fusion"] == row["fusion"])
+        & (metrics["metric"] == "auc_macro")
+    ]
+    assert row["n_seeds"] == 2
+    assert row["value"] == pytest.approx(kept["value"].mean())
+
+
+def test_label_names_only_what_varies() -> None:
+    method = {"patches": "coarse", "encoder": "sift", "classifier": "logistic", "detector": "none"}
+    assert results.label(make_study(), method) == "sift"
+    several = make_study(classifiers=("logistic", "svm"), patches=("coarse", "fine"))
+    assert results.label(several, method) == "sift · logistic · coarse"
+
+
+def test_at_most_keeps_every_encoder() -> None:
+    frame = pd.DataFrame({"encoder": list("aaabbc"), "kind": ["patch"] * 5 + ["control"]})
+    assert list(results.at_most(frame, 4)["encoder"]) == ["a", "a", "b", "c"]
