@@ -1,6 +1,6 @@
 """BagNet as it is computed here against the published network computed as published.
 
-    PYTHONPATH=src .venv/bin/python benchmarks/bagnet.py
+    .venv/bin/python benchmarks/bagnet.py
 
 Prints how many times faster ours is, and how far its logits are away. The published network is
 that of pytorchcv, whose weights, and so whose function, are the authors'; tests hold ours to it.

@@ -15,7 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
-    assert filled(ROOT) == README, "run: python -m patchbench readme"
+    assert filled(ROOT) == README, "run: .venv/bin/python -m patchbench readme"
 
 
 def test_a_missing_block_is_noticed() -> None:

@@ -33,7 +33,7 @@ def describe() -> dict[str, Any]:
             if hasattr(os, "sched_getaffinity")
             else os.cpu_count(),
             "memory_gib": _memory_gib(),
-            "os": platform.platform(terse=True),
+            "os": platform.system(),
         },
         "versions": {"patchbench": __version__, "python": platform.python_version()}
         | {name: found for name in PACKAGES if (found := _version(name))},

@@ -28,6 +28,9 @@ SECTIONS = {
 }
 
 
+_INTERVAL = ("value", "low", "high")
+
+
 def fill(text: str, blocks: Mapping[str, str]) -> str:
     """Replace the text between the markers of each block.
 
@@ -105,8 +108,8 @@ def summary(study: Study) -> dict[str, Any]:
                     "dataset": dataset,
                     "method": row["label"],
                     "fusion": "" if row["fusion"] == NONE else row["fusion"],
-                    "patch_auc": float(patch["value"].get(key, float("nan"))),
-                    "image_auc": [row["value"], row["low"], row["high"]],
+                    "patch_auc": [float(patch[end].get(key, float("nan"))) for end in _INTERVAL],
+                    "image_auc": [row[end] for end in _INTERVAL],
                     "accuracy": float(accuracy["value"][(*key, row["detector"], row["fusion"])]),
                     "train_s": float(times["train_s"][key]),
                     "ms_per_image": float(times["inference_ms_per_image"][key]),
@@ -127,8 +130,8 @@ def result_table(told: Mapping[str, Any]) -> str:
             [
                 row["method"],
                 row["fusion"],
-                _number(row["patch_auc"], 3),
-                "{} [{}, {}]".format(*(_number(value, 3) for value in row["image_auc"])),
+                _with_interval(row["patch_auc"]),
+                _with_interval(row["image_auc"]),
                 _number(row["accuracy"], 3),
                 _number(row["train_s"], 1),
                 _number(row["ms_per_image"], 2),
@@ -138,7 +141,7 @@ def result_table(told: Mapping[str, Any]) -> str:
         head = [
             f"`{dataset}`, {rows[0]['n_images']} test images",
             "fusion",
-            "patch AUC",
+            "patch AUC [95 %]",
             "image AUC [95 %]",
             "accuracy",
             "training, s",
@@ -152,6 +155,11 @@ def result_table(told: Mapping[str, Any]) -> str:
         f"{rows[0]['n_seeds']} seed(s)."
     )
     return "\n\n".join([*parts, origin])
+
+
+def _with_interval(auc: list[float]) -> str:
+    value, low, high = (_number(number, 3) for number in auc)
+    return f"{value} [{low}, {high}]" if value else ""
 
 
 def _number(value: float, digits: int) -> str:

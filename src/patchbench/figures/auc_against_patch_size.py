@@ -20,7 +20,7 @@ CAPTION = (
     "with whole-image networks as bands. Right: single test patches, each scored by the label of "
     "its image. Points of one column stand side by side so that bars can be told apart. Bars and "
     "bands: 95 % bootstrap intervals over test images; dotted line: AUC by chance. Controls, in "
-    "grey, know nothing but random projections or class frequencies."
+    "grey: random projections, colours, raw pixels, class frequencies."
 )
 _LEVELS = {"image": "Images", "patch": "Single patches"}
 _AUC, _ACCURACY = "auc_macro", "accuracy"

@@ -15,8 +15,8 @@ from patchbench.study import WHOLE_IMAGE, Study
 CAPTION = (
     "Area under the receiver operating characteristic (ROC) curve of image decisions, by the rule "
     "that joins the votes of an image's patches; best rule first. Bands: whole-image networks with "
-    "their 95 % intervals; dotted line: chance. Controls, in grey, know nothing but random "
-    "projections or class frequencies."
+    "their 95 % intervals; dotted line: chance. Controls, in grey: random projections, "
+    "colours, raw pixels, class frequencies."
 )
 _MAX_METHODS, _TOP_IN, _LINE_IN, _GAP_IN, _LEFT_IN = 12, 0.5, 0.13, 0.13, 1.4
 _SEED_KEYS = [*results.METHOD, "fusion"]

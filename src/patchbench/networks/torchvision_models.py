@@ -1,6 +1,6 @@
 """Build torchvision's classification networks, also beside a CPU-only PyTorch.
 
-The registry's torchvision is linked against CUDA. Beside a CPU build of PyTorch its compiled
+The torchvision of PyPI is linked against CUDA. Beside a CPU build of PyTorch its compiled
 operators do not load, and importing it fails because it registers shapes for two operators
 that were never declared. Declaring them is enough: no classification network uses them.
 """
