@@ -13,6 +13,7 @@ from typing import Any
 from patchbench import plugins
 from patchbench.results_table import (
     METHOD,
+    common_classifier,
     merge_controls,
     scores,
     with_fusion_chosen_on_val,
@@ -118,7 +119,12 @@ def summary(study: Study) -> dict[str, Any]:
                 }
             )
     run = {key: study.run[key] for key in ("date", "commit", "dirty", "host", "versions")}
-    return {"study": study.name, "run": run, "rows": rows}
+    return {
+        "study": study.name,
+        "run": run,
+        "classifier": common_classifier(study),
+        "rows": rows,
+    }
 
 
 def result_table(told: Mapping[str, Any]) -> str:
@@ -154,6 +160,8 @@ def result_table(told: Mapping[str, Any]) -> str:
         f"{host['cores']} cores, {host['memory_gib']} GiB, PyTorch {run['versions'].get('torch')}; "
         f"{rows[0]['n_seeds']} seed(s)."
     )
+    if told["classifier"]:
+        origin += f" Patch classifier where none is named: {told['classifier']}."
     return "\n\n".join([*parts, origin])
 
 

@@ -49,8 +49,10 @@ def on_trial(study: Study, group: str) -> list[str]:
 
 
 def label(study: Study, method: Mapping[str, Any], *, with_patches: bool = True) -> str:
-    """Short name of a method: its encoder, and only those other parts that vary in the study.
+    """Short name of a method: its encoder, and only those other parts that vary.
 
+    The classifier is named where its encoder was tried with several, patches where the study has
+    several; see also :func:`common_classifier`.
     Without ``with_patches``, the same name at every patch size.
     """
     encoder, classifier = str(method["encoder"]), str(method["classifier"])
@@ -61,13 +63,26 @@ def label(study: Study, method: Mapping[str, Any], *, with_patches: bool = True)
     if is_control(study, "encoders", encoder):
         return f"{encoder} (control)"
     parts = [encoder]
-    if len(on_trial(study, "classifiers")) > 1:
+    if len(_tried(study).get(encoder, ())) > 1:
         parts.append(classifier)
     if with_patches and len(entries(study, "patches")) > 1:
         parts.append(str(method["patches"]))
     if method["detector"] != NONE:
         parts.append(str(method["detector"]))
     return " · ".join(parts)
+
+
+def common_classifier(study: Study) -> str | None:
+    """The one classifier of all methods whose label names none; None where they differ."""
+    unnamed = {next(iter(found)) for found in _tried(study).values() if len(found) == 1}
+    return unnamed.pop() if len(unnamed) == 1 else None
+
+
+def _tried(study: Study) -> dict[str, set[str]]:
+    """For every encoder the classifiers, without controls, that it was tried with."""
+    rows = study.metrics[study.metrics["patches"] != WHOLE_IMAGE]
+    rows = rows[rows["classifier"].isin(on_trial(study, "classifiers"))]
+    return {str(name): set(own) for name, own in rows.groupby("encoder")["classifier"]}
 
 
 # ------------------------------------------------------------------------------------ scores

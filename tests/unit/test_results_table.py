@@ -71,6 +71,12 @@ def test_label_names_only_what_varies() -> None:
     assert results.label(make_study(), method) == "sift"
     several = make_study(classifiers=("logistic", "svm"), patches=("coarse", "fine"))
     assert results.label(several, method) == "sift · logistic · coarse"
+    rows = several.metrics
+    other = (rows["encoder"] == "sift") & (rows["classifier"] == "svm")
+    only_one = replace(several, metrics=rows[~other])
+    assert results.label(only_one, method) == "sift · coarse"
+    assert results.common_classifier(only_one) == "logistic"
+    assert results.common_classifier(several) is None
 
 
 def test_at_most_keeps_every_encoder() -> None:

@@ -1,13 +1,24 @@
 """Labels beside points that collide with nothing, by trying places and keeping the best."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 
-from patchbench.figures._style import SMALL_PT, page, text_width_in
+from patchbench.figures._style import SMALL_PT, Mark, page, text_width_in
 
 
-def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray) -> None:
+def spread(
+    ax: Axes,
+    points: np.ndarray,
+    names: list[str],
+    marks: Sequence[Mark],
+    keep_off: np.ndarray,
+) -> None:
     """Label points so that labels overlap neither each other, nor marks, nor the frame.
+
+    A label has the colour of its point, darkened, so that it is told whose it is where points
+    lie close together.
 
     Every label tries places around its point, near before far, and takes the one that
     collides least; labels far from their point get a thin line to it. A few rounds let
@@ -21,6 +32,8 @@ def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray)
         In data coordinates.
     names : list of str
         One per point; an empty one is not drawn.
+    marks : sequence of Mark
+        How the points are drawn.
     keep_off : float array, (m, 4)
         Boxes to leave free, left, bottom, right, top, in pixels.
     """
@@ -36,7 +49,7 @@ def spread(ax: Axes, points: np.ndarray, names: list[str], keep_off: np.ndarray)
             taken = np.vstack([keep_off.reshape(-1, 4), *others])
             boxes[i] = _best_box(pixels[i], sizes[i], taken, frame, scale)
     for i in todo:
-        _draw_label(ax, names[i], boxes[i], pixels[i], scale)
+        _draw_label(ax, names[i], marks[i].ink, boxes[i], pixels[i], scale)
 
 
 def spread_out(wanted: np.ndarray, apart: float, low: float, high: float) -> np.ndarray:
@@ -82,10 +95,12 @@ def _best_box(
     return np.asarray(boxes[int(np.argmin(cost))])
 
 
-def _draw_label(ax: Axes, name: str, box: np.ndarray, point: np.ndarray, scale: float) -> None:
+def _draw_label(
+    ax: Axes, name: str, color: str, box: np.ndarray, point: np.ndarray, scale: float
+) -> None:
     to_data = ax.transData.inverted()
     left, middle = to_data.transform((box[0] + 1, (box[1] + box[3]) / 2))
-    ax.text(left, middle, name, fontsize=SMALL_PT, va="center", zorder=6)
+    ax.text(left, middle, name, fontsize=SMALL_PT, color=color, va="center", zorder=6)
     nearest = np.clip(point, box[:2], box[2:])
     if np.hypot(*(nearest - point)) > 9 * scale:
         x, y = zip(to_data.transform(nearest), to_data.transform(point), strict=True)

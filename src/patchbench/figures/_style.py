@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
-from patchbench.results_table import entries, is_control, on_trial
+from patchbench.results_table import common_classifier, entries, is_control, on_trial
 from patchbench.study import WHOLE_IMAGE, Study
 
 WIDTH_IN = 7.0
@@ -92,6 +93,12 @@ class Mark:
     dash: Any
     hollow: bool
     order: int
+
+    @property
+    def ink(self) -> str:
+        """The colour for text: dark enough to be read on white."""
+        red, green, blue = to_rgb(self.color)
+        return to_hex((0.62 * red, 0.62 * green, 0.62 * blue))
 
     def point(self, size: float = 4.5) -> dict[str, Any]:
         """Arguments of ``plot`` for a point."""
@@ -194,6 +201,9 @@ def facts(study: Study, dataset: str, *more: str) -> str:
     if seeds:
         names = ", ".join(str(seed) for seed in seeds[:6]) + (", ..." if len(seeds) > 6 else "")
         parts.append(f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'} ({names})")
+    classifier = common_classifier(study)
+    if classifier:
+        parts.append(f"patch classifier where none is named: {classifier}")
     parts += more
     text = ". ".join(part[0].upper() + part[1:] if i else part for i, part in enumerate(parts))
     return signed(study, text)

@@ -106,9 +106,10 @@ def _frame(ax: Axes, times: np.ndarray, limits: tuple[float, float]) -> None:
 
 
 def _points(ax: Axes, study: Study, frame: pd.DataFrame, column: str) -> None:
-    keep_off = []
+    keep_off, marks = [], []
     for row in frame.to_dict("records"):
         look = style.mark(study, {str(k): v for k, v in row.items()})
+        marks.append(look)
         low, high = row["low"], row["high"]
         if not (pd.isna(low) or pd.isna(high)):
             ax.vlines(row[column], low, high, color=look.color, linewidth=1.0, zorder=look.order)
@@ -124,4 +125,4 @@ def _points(ax: Axes, study: Study, frame: pd.DataFrame, column: str) -> None:
     keep_off += [[left, y - 1, right, y + 1], [left, y - 14, left + 0.2 * (right - left), y]]
     labelled = set(results.at_most(frame, _MAX_LABELS)["label"])
     names = [style.shorten(n, 30) if n in labelled else "" for n in frame["label"]]
-    spread(ax, frame[[column, "value"]].to_numpy(float), names, np.array(keep_off))
+    spread(ax, frame[[column, "value"]].to_numpy(float), names, marks, np.array(keep_off))
