@@ -93,12 +93,14 @@ def _yes(value: bool) -> str:
 def summary(study: Study) -> dict[str, Any]:
     """What README.md tells of a study, ready for JSON: its run, and a row per method.
 
-    Every patch method stands with the fusion that was best on val; seeds are averaged.
+    Every patch method stands with the fusion that was best on val, a control once, with the patches
+    that served it best; seeds are averaged.
     """
     rows = []
     for dataset in study.datasets:
         frame = merge_controls(scores(study, dataset, "image"))
         frame = with_fusion_chosen_on_val(study, dataset, frame)
+        frame = frame[(frame["kind"] != "control") | ~frame.duplicated("label")]
         times = mean_runtime(study, dataset).set_index(["patches", "encoder", "classifier"])
         patch = scores(study, dataset, "patch").set_index(["patches", "encoder", "classifier"])
         accuracy = scores(study, dataset, "image", "accuracy").set_index([*METHOD, "fusion"])

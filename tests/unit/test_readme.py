@@ -48,6 +48,14 @@ def test_the_fusion_of_a_method_is_the_best_on_val_whatever_test_says() -> None:
     assert set(map(tuple, again[key].to_numpy())) == set(map(tuple, chosen[key].to_numpy()))
 
 
+def test_a_control_stands_once_whatever_the_patches() -> None:
+    study = make_study(patches=("coarse", "fine"))
+    run = {"date": "2000-01-01", "commit": "0", "dirty": False, "versions": {}, "host": {}}
+    methods = [row["method"] for row in summary(replace(study, run=study.run | run))["rows"]]
+    controls = [name for name in methods if "control" in name]
+    assert controls and len(set(controls)) == len(controls) < len(methods)
+
+
 def test_a_summary_survives_json_and_makes_a_table_with_a_row_per_method() -> None:
     study = make_study()
     run = {"date": "2000-01-01", "commit": "0", "dirty": False, "versions": {}}
