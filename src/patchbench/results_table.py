@@ -63,7 +63,7 @@ def label(study: Study, method: Mapping[str, Any], *, with_patches: bool = True)
     if is_control(study, "encoders", encoder):
         return f"{encoder} (control)"
     parts = [encoder]
-    if len(_tried(study).get(encoder, ())) > 1:
+    if len(_tried(study, encoder)) > 1:
         parts.append(classifier)
     if with_patches and len(entries(study, "patches")) > 1:
         parts.append(str(method["patches"]))
@@ -74,15 +74,15 @@ def label(study: Study, method: Mapping[str, Any], *, with_patches: bool = True)
 
 def common_classifier(study: Study) -> str | None:
     """The one classifier of all methods whose label names none; None where they differ."""
-    unnamed = {next(iter(found)) for found in _tried(study).values() if len(found) == 1}
+    tried = [_tried(study, encoder) for encoder in entries(study, "encoder")]
+    unnamed = {found[0] for found in tried if len(found) == 1}
     return unnamed.pop() if len(unnamed) == 1 else None
 
 
-def _tried(study: Study) -> dict[str, set[str]]:
-    """For every encoder the classifiers, without controls, that it was tried with."""
-    rows = study.metrics[study.metrics["patches"] != WHOLE_IMAGE]
-    rows = rows[rows["classifier"].isin(on_trial(study, "classifiers"))]
-    return {str(name): set(own) for name, own in rows.groupby("encoder")["classifier"]}
+def _tried(study: Study, encoder: str) -> list[str]:
+    """Classifiers, without controls, that an encoder was tried with."""
+    found = study.metrics.loc[study.metrics["encoder"] == encoder, "classifier"].unique()
+    return [str(name) for name in found if not is_control(study, "classifiers", name)]
 
 
 # ------------------------------------------------------------------------------------ scores
