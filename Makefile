@@ -13,7 +13,7 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv from envs/requirements.txt
 
-$(READY): envs/requirements.txt envs/lock.txt
+$(READY): Makefile pyproject.toml envs/requirements.txt envs/lock.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "patchbench needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 setup"; exit 1; }
 	$(PYTHON) -m venv $(VENV)

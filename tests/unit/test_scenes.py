@@ -82,7 +82,7 @@ def test_classes_are_equally_many_and_records_sorted(cue: str, n_classes: int) -
 )
 def test_wrong_settings_name_the_way_out(settings: dict[str, object], expected: str) -> None:
     with pytest.raises(ValueError, match=expected):
-        Dataset(**({"image_size_px": 96} | settings))  # type: ignore[arg-type]
+        Dataset(**({"image_size_px": 96} | settings))
 
 
 def test_nothing_is_downloaded() -> None:
