@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from patchbench.io import write_json
+from patchbench.machine import commit
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -74,6 +75,7 @@ def measured(
         "item": work.item,
         "device": work.device,
         "threads": threads,
+        "commit": commit(),
     }
     write_json(path, row)
 

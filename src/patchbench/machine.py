@@ -21,6 +21,7 @@ PACKAGES = (
     "matplotlib",
     "snakemake",
 )
+DIRTY = "-dirty"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -37,10 +38,15 @@ def describe() -> dict[str, Any]:
         },
         "versions": {"patchbench": __version__, "python": platform.python_version()}
         | {name: found for name in PACKAGES if (found := _version(name))},
-        "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain")),
+        "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
+
+
+def commit() -> str:
+    """Commit of the project, with `DIRTY` behind it if files were changed since; "" if unknown."""
+    found = _git("rev-parse", "--short=12", "HEAD")
+    return found + DIRTY if found and _git("status", "--porcelain") else found
 
 
 def _cpu() -> str:

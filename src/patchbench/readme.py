@@ -120,7 +120,8 @@ def summary(study: Study) -> dict[str, Any]:
                     "n_seeds": int(row["n_seeds"]),
                 }
             )
-    run = {key: study.run[key] for key in ("date", "commit", "dirty", "host", "versions")}
+    run = {key: study.run[key] for key in ("date", "host", "versions")}
+    run["commits"] = study.commits
     return {
         "study": study.name,
         "run": run,
@@ -157,8 +158,9 @@ def result_table(told: Mapping[str, Any]) -> str:
         ]
         parts.append(table(head, cells))
     host, run = told["run"]["host"], told["run"]
+    commits = ", ".join(f"`{commit}`" for commit in run["commits"])
     origin = (
-        f"Study `{told['study']}`, {run['date']}, commit `{run['commit']}`, {host['cpu']}, "
+        f"Study `{told['study']}`, {run['date']}, commit {commits}, {host['cpu']}, "
         f"{host['cores']} cores, {host['memory_gib']} GiB, PyTorch {run['versions'].get('torch')}; "
         f"{rows[0]['n_seeds']} seed(s)."
     )

@@ -39,7 +39,7 @@ class Study:
         For each ``dataset/patches`` uint8 images (n, side_px, side_px, 3) of the patches on
         the maps: image ``i`` is row ``i`` of every encoder's map.
     run : dict
-        Machine, versions, commit, date, config (``run.json``).
+        Machine, versions, date, config, commit of the collection (``run.json``).
     methods : dict
         For each encoder and fusion entry what its plug-in says of itself: ``control`` (bool),
         ``summary``, ``source``.
@@ -58,6 +58,11 @@ class Study:
     patch_thumbnails: dict[str, np.ndarray] = field(repr=False)
     run: dict[str, Any] = field(repr=False)
     methods: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
+
+    @property
+    def commits(self) -> list[str]:
+        """Commits of the code that its jobs ran, more than one where some were kept."""
+        return sorted({*self.costs["commit"], self.run["commit"]} - {""})
 
 
 def open_study(folder: Path) -> Study:

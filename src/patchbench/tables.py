@@ -107,6 +107,7 @@ COLUMNS: dict[str, Columns] = {
         "item": (STRING, "what an item is: image, patch, image epoch, ..."),
         "device": (STRING, "cpu, cuda or mps"),
         "threads": (INT, "threads the stage was allowed"),
+        "commit": (STRING, "commit the job ran at, '-dirty' if files were changed since"),
     },
 }
 COLUMNS["all_predictions"] = _RUN | {

@@ -91,7 +91,6 @@ _RUN: dict[str, Any] = {
     "host": {"cpu": "A processor", "cores": 2, "memory_gib": 15.6, "os": "Linux 6.1"},
     "versions": {"python": "3.11.9", "numpy": "2.4.0", "torch": "2.13.0"},
     "commit": "0123456789abcdef0123456789abcdef01234567",
-    "dirty": False,
     "date": "2026-01-02T03:04:05+00:00",
     "config": {"patches": {"coarse": {"patch_size_px": 24}}, "benchmark": {"seeds": [0]}},
     "command": "snakemake --cores 2",
@@ -194,7 +193,7 @@ def _add_costs(
         place = {"dataset": dataset, "patches": patches, "encoder": encoder, "seed": seed}
         time = {"wall_s": wall_s + 2.0, "work_s": wall_s, "cpu_s": 1.7 * wall_s, "start_s": 1.5}
         memory = {"peak_rss_mib": 300.0 + 10 * wall_s, "peak_gpu_mib": None}
-        work = {"n_items": n_items, "item": item, "device": "cpu", "threads": 2}
+        work = {"n_items": n_items, "item": item, "device": "cpu", "threads": 2, "commit": "0" * 12}
         about = {"stage": stage, "classifier": classifier, "shard": shard}
         found["costs"].append(about | place | time | memory | work)
 

@@ -1,5 +1,6 @@
 """Promises of the drawn scenes, above all that no patch of an arrangement knows the class."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,28 @@ def test_classes_are_equally_many_and_records_sorted(cue: str, n_classes: int) -
     assert len(names) == n_classes and set(counts) == {10}
     ids = [r.image_id for r in records]
     assert ids == sorted(set(ids))
-    assert all(r.split is None and r.group is None for r in records)
+    assert all(r.split is None for r in records)
+
+
+def test_every_patch_of_a_matched_set_is_in_all_classes_equally_often() -> None:
+    """Pixel for pixel, wherever the patch is cut: there is nothing to learn from patches."""
+    sets: dict[str | None, list[Record]] = {}
+    for record in _records("arrangement", n_images=48):
+        sets.setdefault(record.group, []).append(record)
+    assert [len(members) for members in sets.values()] == [24, 24]
+    for members in sets.values():
+        for y, x in ((0, 0), (0, 63), (63, 0), (63, 63), (5, 11), (32, 32), (16, 62)):
+            window = (slice(y, y + WINDOW_PX), slice(x, x + WINDOW_PX))
+            shown: dict[str, Counter[bytes]] = {}
+            for record in members:
+                patch = record.read()[0][window].tobytes()
+                shown.setdefault(record.class_name, Counter())[patch] += 1
+            assert len(shown) == 6 and len({frozenset(c.items()) for c in shown.values()}) == 1
+
+
+@pytest.mark.parametrize("cue", ["object", "texture"])
+def test_other_scenes_have_nothing_in_common(cue: str) -> None:
+    assert all(r.group is None for r in _records(cue, n_images=12))
 
 
 @pytest.mark.parametrize(

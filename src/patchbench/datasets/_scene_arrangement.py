@@ -2,14 +2,15 @@
 
 Four parts lie on the corners of a rectangle. A class says which part is *beside* the disc
 and which is *across* from it; that leaves 3 x 2 = 6 classes. Swapping the columns or the rows
-keeps the class, so each class comes in four versions, drawn equally often.
+keeps the class, so each class comes in four versions.
 
-Why no patch knows the class: the gap between parts is wider than a patch, so a patch sees one
-part at most; over the four versions every part lies on every corner exactly once, in every
-class; everything else (offset, turn, light, background, noise) is drawn without regard to the
-class. So the distribution of what any one window shows is the same for all classes, at any
-place of the image. A classifier that adds up window scores can then do no better than
-chance: cross-entropy is convex in those scores, and the constant answer is its minimum.
+Why no patch knows the class: scenes come in matched sets, every class in every version, with the
+same background, light, noise and parts. The gap between parts is wider than a patch, so a patch
+sees one part at most; over the four versions every part lies on every corner exactly once, in
+every class. So each patch of a set is there, pixel for pixel, equally often in all classes: in
+train there is nothing to learn, not even by chance, and in test the scores of patches add up to
+the same sums. A classifier that adds up patch scores can then do no better than the constant
+answer, which is the minimum of cross-entropy, convex in those scores.
 
 The promise is about votes that are added or averaged. Pooled *features* that a nonlinear head
 recombines are another matter: a part near the border is never seen in one half of a window,
@@ -30,6 +31,7 @@ Rng = np.random.Generator
 PARTS = ("disc", "star", "cross", "square")
 _PART_COLOURS = ((0.86, 0.22, 0.20), (0.95, 0.77, 0.16), (0.22, 0.62, 0.34), (0.20, 0.42, 0.82))
 MIN_GAP_PX = 34
+N_VERSIONS = 4  # of each class in a matched set
 
 
 def class_names() -> list[str]:
@@ -59,19 +61,22 @@ def geometry(size_px: int) -> tuple[int, int, int]:
     return box, step, size_px - box - step
 
 
-def draw(label: int, size_px: int, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one image of class ``label``: uint8 (h, w, 3) and bool mask (h, w)."""
+def draw(label: int, size_px: int, rng: Rng, version: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Draw one image of class ``label``: uint8 (h, w, 3) and bool mask (h, w).
+
+    ``rng`` draws all that the images of a matched set have in common.
+    """
     box, step, room = geometry(size_px)
-    version = layouts()[label, rng.integers(4)]
     top, left = rng.integers(0, room + 1, 2)
+    looks = rng.spawn(len(PARTS))  # a part looks the same on whichever corner it lies
     sun = light.light_direction(rng)
     low, high = light.near_colours(rng, (0.5, 0.66), (0.05, 0.3))
     canvas = light.two_tone(0.5 * textures.background(size_px, rng), low, high)
     mask = np.zeros((size_px, size_px), dtype=bool)
-    for corner, part in enumerate(version):
+    for corner, part in enumerate(layouts()[label, version]):
         y, x = top + step * (corner // 2), left + step * (corner % 2)
         place = (slice(y, y + box), slice(x, x + box))
-        mask[place] = _put_part(canvas[place], int(part), sun, rng)
+        mask[place] = _put_part(canvas[place], int(part), sun, looks[part])
     return light.photograph(canvas, rng), mask
 
 

@@ -11,7 +11,8 @@ Three cues decide what tells the classes apart:
   ``_scene_arrangement`` for why), a network that sees the whole image does.
 
 Place, size, turn, light, hue, contrast and background vary; hue never tells the class. Image
-*i* depends only on the settings, the seed and *i*.
+*i* depends only on the settings, the seed and *i*. Images of an arrangement come in matched sets
+that differ in nothing but the places of the parts; a set is a group and stays in one split.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,7 @@ from patchbench.datasets import _scene_arrangement, _scene_object
 from patchbench.records import Pixels, Record
 from patchbench.seeds import derive
 
-Draw = Callable[[int, int, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+Draw = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 _DRAW: dict[str, tuple[list[str], Draw]] = {
     "object": (
@@ -39,6 +40,7 @@ _DRAW: dict[str, tuple[list[str], Draw]] = {
     ),
     "arrangement": (_scene_arrangement.class_names(), _scene_arrangement.draw),
 }
+_N_VERSIONS = {"arrangement": _scene_arrangement.N_VERSIONS}  # of the cues with matched sets
 MIN_SIZE_PX = 48
 
 
@@ -100,19 +102,24 @@ class Dataset:
 
     def records(self, folder: Path) -> list[Record]:
         """One record per image, sorted by ``image_id``; ``folder`` is not used."""
-        names = _DRAW[self.cue][0]
-        records = [
-            Record(
-                image_id=f"{names[i % self.n_classes]}/{i:05d}",
-                class_name=names[i % self.n_classes],
-                read=partial(draw, self.cue, i % self.n_classes, i, self.image_size_px, self.seed),
-            )
-            for i in range(self.n_images)
-        ]
-        return sorted(records, key=lambda record: record.image_id)
+        return sorted(map(self._record, range(self.n_images)), key=lambda r: r.image_id)
+
+    def _record(self, i: int) -> Record:
+        rank, label = divmod(i, self.n_classes)
+        name = _DRAW[self.cue][0][label]
+        read = partial(draw, self.cue, label, size_px=self.image_size_px, seed=self.seed)
+        if self.cue not in _N_VERSIONS:
+            return Record(f"{name}/{i:05d}", name, partial(read, number=i))
+        number, version = divmod(rank, _N_VERSIONS[self.cue])
+        read = partial(read, number=number, version=version)
+        return Record(f"{name}/{i:05d}", name, read, group=f"set-{number:05d}")
 
 
-def draw(cue: str, label: int, number: int, size_px: int, seed: int) -> Pixels:
-    """Draw image ``number`` of a cue: uint8 (h, w, 3) RGB and bool mask (h, w) of the object."""
+def draw(cue: str, label: int, number: int, size_px: int, seed: int, **version: int) -> Pixels:
+    """Draw image ``number`` of a cue: uint8 (h, w, 3) RGB and bool mask (h, w) of the objects.
+
+    Where images come in matched sets, ``number`` is that of the set and ``version`` chooses one
+    of the images that a class has in it.
+    """
     rng = np.random.default_rng(derive(seed, "scenes", cue, str(number)))
-    return _DRAW[cue][1](label, size_px, rng)
+    return _DRAW[cue][1](label, size_px, rng, **version)

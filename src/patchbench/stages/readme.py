@@ -7,6 +7,8 @@ from pathlib import Path
 
 from patchbench.cost import Work
 from patchbench.errors import UserError
+from patchbench.io import read_json
+from patchbench.machine import DIRTY
 from patchbench.readme import SECTIONS, fill, method_table, result_table, summary
 from patchbench.study import open_study
 
@@ -25,7 +27,9 @@ def run(args: argparse.Namespace) -> Work:
     for folder in args.study:
         study = open_study(folder)
         told = summary(study)
-        if told["run"]["dirty"]:
+        drawn = read_json(folder / "figures/draw.cost.json")["commit"]
+        told["run"]["commits"] = sorted({*told["run"]["commits"], drawn})
+        if any(commit.endswith(DIRTY) for commit in told["run"]["commits"]):
             raise UserError(f"{folder} was run with uncommitted changes; commit and run it again")
         free = [name for name, data in study.datasets.items() if "CC" in data["licence"]]
         keep(folder, told, free, args.root)
