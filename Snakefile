@@ -15,6 +15,7 @@ include: "workflow/rules/encode.smk"
 include: "workflow/rules/classify.smk"
 include: "workflow/rules/fuse.smk"
 include: "workflow/rules/cnn.smk"
+include: "workflow/rules/noise.smk"
 include: "workflow/rules/report.smk"
 
 

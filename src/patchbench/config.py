@@ -15,6 +15,16 @@ from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
 from patchbench.study import WHOLE_IMAGE
 
+_SECTIONS = (
+    "datasets",
+    "patches",
+    "encoders",
+    "classifiers",
+    "fusions",
+    "cnns",
+    "detectors",
+    "explain",
+)
 # what a stage gives to everything it fits, so that no entry can set it
 FITTED: dict[str, Any] = {"seed": 0, "device": "cpu", "threads": 1}
 
@@ -50,7 +60,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
     """
     _check_shape(config, yaml.safe_load(schema_path.read_text(encoding="utf-8")))
     lists = config["benchmark"]
-    for section in ("datasets", "patches", "encoders", "classifiers", "fusions", "cnns"):
+    for section in _SECTIONS:
         for name in lists[section]:
             if name not in config[section]:
                 known = plugins.suggest(name, sorted(config[section]))
@@ -61,6 +71,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         plugins.build("fusions", name, config["fusions"][name])
     for name in lists["cnns"]:
         open_cnn(name, config["cnns"][name], **FITTED)
+    _check_noise(config)
     for dataset in lists["datasets"]:
         _check_dataset(config, dataset)
     for name in lists["patches"]:
@@ -68,6 +79,20 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
     _check_encoders(config)
     if all(run.patches == WHOLE_IMAGE for run in plan.runs(config)):
         raise UserError(f"config: nothing would run; {'; '.join(plan.left_out(config))}")
+
+
+def _check_noise(config: Mapping[str, Any]) -> None:
+    """Detectors and explanations can be built, and the CNN they need is one that runs."""
+    for name in config["benchmark"]["detectors"]:
+        plugins.build("detectors", name, config["detectors"][name], seed=0, threads=1)
+    for name in config["benchmark"]["explain"]:
+        plan.open_explain(config, name)
+    cnn, cnns = config["noise"]["cnn"], config["benchmark"]["cnns"]
+    if plan.detects(config) and cnn is not None and cnn not in cnns:
+        raise UserError(
+            f"config: noise.cnn is {cnn!r}, which is not among benchmark.cnns "
+            f"({', '.join(cnns) or 'none'}); name one of these, or null"
+        )
 
 
 def _check_dataset(config: Mapping[str, Any], name: str) -> None:

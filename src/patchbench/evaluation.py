@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patchbench.metrics import FPR_GRID, evaluate, macro_roc
+from patchbench.auc import FPR_GRID, macro_roc
+from patchbench.metrics import evaluate
 from patchbench.seeds import derive
 from patchbench.study import NONE
 

@@ -13,6 +13,7 @@ from patchbench import plugins
 from patchbench.errors import UserError
 from patchbench.networks.published import Published
 from patchbench.networks.settings import IMAGENET, SCRATCH
+from patchbench.networks.whole_image import open_cnn
 from patchbench.patchset import shard_name
 from patchbench.study import OWN_HEAD, WHOLE_IMAGE
 
@@ -21,8 +22,15 @@ PATCHES = DATASET + "/{patches}"
 ENCODER = PATCHES + "/seed{seed}/{encoder}"
 CLASSIFIER = ENCODER + "/{classifier}"
 CNN = DATASET + "/" + WHOLE_IMAGE + "/seed{seed}/{cnn}"
+CNN_MAPS = CNN + "/maps/{explain}"
+FOLD = CNN + "/folds/{fold}-of-{n_folds}"
+ENCODER_MAPS = ENCODER + "/maps/{explain}"
+NOISE = CLASSIFIER + "/noise"
 STUDY = "results/studies/{study}"
 WEIGHTS = "resources/weights/{weights}"
+
+# the entry of `explain` whose maps detectors see
+GRAD_CAM = "gradcam"
 
 Config = Mapping[str, Any]
 
@@ -99,6 +107,20 @@ def left_out(config: Config) -> list[str]:
         for encoder, patches in product(lists["encoders"], lists["patches"])
         if (reason := why_not(config, encoder, patches)) is not None
     ]
+    if lists["explain"]:
+        found += [
+            f"{encoder} was left out of the explanations: it has no gradients to a class of its "
+            "own, as networks with a head have"
+            for encoder in lists["encoders"]
+            if head_of(config, encoder) is None
+        ]
+    if detects(config):
+        found += [
+            f"{classifier} was left out of the sweep of detectors: it cannot be fitted again on "
+            "fewer patches as it is; logistic can"
+            for classifier in lists["classifiers"]
+            if uses_of(config, classifier) != "nothing" and not refits(config, classifier)
+        ]
     if not any(head_of(config, encoder) for encoder in lists["encoders"]):
         found += [
             f"{classifier} was left out: none of the encoders ({', '.join(lists['encoders'])}) "
@@ -130,7 +152,15 @@ def open_encoder(config: Config, encoder: str, patches: str) -> Any:
 
 def weights_file(config: Config, encoder: str, patches: str) -> str | None:
     """Checkpoint that an encoder starts from: one to be fetched, or the user's own; or None."""
-    opened = open_encoder(config, encoder, patches)
+    return _weights_file(open_encoder(config, encoder, patches))
+
+
+def cnn_weights_file(config: Config, cnn: str) -> str | None:
+    """Checkpoint that a whole-image CNN starts from, as :func:`weights_file`."""
+    return _weights_file(open_cnn(cnn, config["cnns"][cnn], seed=0))
+
+
+def _weights_file(opened: Any) -> str | None:
     weights = getattr(opened, "weights", SCRATCH)
     if weights == SCRATCH:
         return None
@@ -140,12 +170,16 @@ def weights_file(config: Config, encoder: str, patches: str) -> str | None:
 def published(config: Config) -> dict[str, Published]:
     """What the study must fetch: path to address."""
     lists, found = config["benchmark"], {}
-    for encoder, patches in product(lists["encoders"], lists["patches"]):
-        if why_not(config, encoder, patches) is None:
-            opened = open_encoder(config, encoder, patches)
-            if getattr(opened, "weights", SCRATCH) == IMAGENET:
-                file = opened.published()
-                found[WEIGHTS.format(weights=file.name)] = file
+    starting: list[Any] = [
+        open_encoder(config, encoder, patches)
+        for encoder, patches in product(lists["encoders"], lists["patches"])
+        if why_not(config, encoder, patches) is None
+    ]
+    starting += [open_cnn(cnn, config["cnns"][cnn], seed=0) for cnn in lists["cnns"]]
+    for opened in starting:
+        if getattr(opened, "weights", SCRATCH) == IMAGENET:
+            file = opened.published()
+            found[WEIGHTS.format(weights=file.name)] = file
     return found
 
 
@@ -187,5 +221,86 @@ def cost_files(config: Config) -> list[str]:
                     f"{run.folder}/patch_logits/{shard}.cost.json",
                 ]
         found.update(dict.fromkeys(paths))
+    found.update(dict.fromkeys(_noise_costs(config)))
     found.update({path.removesuffix("parquet") + "cost.json": None for path in map_files(config)})
     return list(found)
+
+
+def _noise_costs(config: Config) -> list[str]:
+    n_folds, cnn = config["noise"]["n_folds"], config["noise"]["cnn"]
+    paths = [
+        FOLD.format(dataset=dataset, seed=seed, cnn=cnn, fold=fold, n_folds=n_folds)
+        + "/cnn.cost.json"
+        for dataset, seed in product(config["benchmark"]["datasets"], config["benchmark"]["seeds"])
+        for fold in range(n_folds)
+        if grad_cam(config, dataset, seed) is not None
+    ]
+    paths += [f"{explained.folder}/explain.cost.json" for explained in explanations(config)]
+    for run in swept(config):
+        paths += [f"{run.folder}/noise/{stage}.cost.json" for stage in ("detect", "sweep")]
+    return paths + [f"{run.folder}/noise/background.cost.json" for run in split_by_noise(config)]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Maps of one network by one way of explaining it."""
+
+    run: Run
+    explain: str
+
+    @property
+    def folder(self) -> str:
+        """Where the maps and their measures lie."""
+        return f"{self.run.encoder_folder}/maps/{self.explain}"
+
+
+def open_explain(config: Config, name: str) -> Any:
+    """The explanation of a config entry."""
+    return plugins.build("explain", name, config["explain"][name])
+
+
+def explanations(config: Config) -> list[Explained]:
+    """All maps that a study asks for: of its CNNs, and of encoders with a head of their own."""
+    found: dict[tuple[str, str], Explained] = {}
+    for name, run in product(config["benchmark"]["explain"], runs(config)):
+        if _explains(config, name, run):
+            found.setdefault((run.encoder_folder, name), Explained(run, name))
+    return list(found.values())
+
+
+def _explains(config: Config, name: str, run: Run) -> bool:
+    if run.patches == WHOLE_IMAGE:
+        return bool(open_explain(config, name).needs != "patch_logits")
+    return uses_of(config, run.classifier) == "head"
+
+
+def detects(config: Config) -> bool:
+    """Whether the study runs detectors."""
+    return bool(config["benchmark"]["detectors"])
+
+
+def refits(config: Config, classifier: str) -> bool:
+    """Whether a classifier can be fitted again on fewer patches."""
+    kind = config["classifiers"][classifier].get("type", classifier)
+    return hasattr(plugins.load("classifiers", kind).Classifier, "refitted")
+
+
+def swept(config: Config) -> list[Run]:
+    """Runs whose train and test patches detectors look at."""
+    return [run for run in split_by_noise(config) if refits(config, run.classifier)]
+
+
+def split_by_noise(config: Config) -> list[Run]:
+    """Runs whose votes are told apart by saliency and foreground."""
+    if not detects(config):
+        return []
+    own = [run for run in runs(config) if run.patches != WHOLE_IMAGE]
+    return [run for run in own if uses_of(config, run.classifier) != "nothing"]
+
+
+def grad_cam(config: Config, dataset: str, seed: int) -> str | None:
+    """Folder of the maps that detectors see; None where there are none."""
+    cnn = config["noise"]["cnn"]
+    if cnn is None or GRAD_CAM not in config["benchmark"]["explain"]:
+        return None
+    return CNN_MAPS.format(dataset=dataset, seed=seed, cnn=cnn, explain=GRAD_CAM)

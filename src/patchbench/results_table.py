@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patchbench.metrics import macro_auc
+from patchbench.auc import macro_auc
 from patchbench.runtimes import RUN, runtime
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 

@@ -1,6 +1,15 @@
-"""Draw rows of labelled data at random without losing a class."""
+"""Draw rows of labelled data at random without losing a class, as many as memory has room for."""
+
+import sys
 
 import numpy as np
+import pandas as pd
+
+from patchbench.seeds import derive
+
+# share of the memory that val patches may take: they only choose between a few settings
+VAL_SHARE = 0.25
+_BYTES = 4  # of a float32
 
 
 def draw(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
@@ -41,3 +50,43 @@ def draw_balanced(labels: np.ndarray, limit: int, seed: int) -> np.ndarray:
         found.append(rng.choice(rows, share, replace=False))
         left -= share
     return np.sort(np.concatenate(found))
+
+
+def row_limits(max_mib: int, dim: int, bytes_per_value: int, n_val: int) -> tuple[int, int]:
+    """Most train and val rows whose matrices fit together into ``max_mib`` MiB.
+
+    Parameters
+    ----------
+    max_mib : int
+        Memory for both matrices and every copy that a fit makes of the train matrix.
+    dim : int
+        Values in a row.
+    bytes_per_value : int
+        What a fit holds for each value of the train matrix.
+    n_val : int
+        Val rows that there are; what they leave of their share goes to train.
+
+    >>> row_limits(1024, 512, 4, n_val=20_000)
+    (504288, 20000)
+    >>> row_limits(1024, 512, 28, n_val=1_000_000)
+    (56173, 131072)
+    """
+    budget = max_mib * 2**20
+    val = min(n_val, int(VAL_SHARE * budget) // (_BYTES * dim))
+    return (budget - val * _BYTES * dim) // (bytes_per_value * dim), val
+
+
+def sample(index: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
+    """At most ``limit`` rows of one split, in their old order; says so if fewer.
+
+    A plain random draw without replacement, except that every class keeps a row.
+    """
+    if len(index) <= limit:
+        return index
+    split = index["split"].iloc[0]
+    print(
+        f"{split}: using {limit} of {len(index)} patches, drawn at random, because of max_fit_mib",
+        file=sys.stderr,
+    )
+    rows = draw(index["label"].to_numpy(), limit, derive(seed, "fit_classifier", split))
+    return index.iloc[rows]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -97,6 +97,80 @@ def _with_every_class_in_train(
             holding = [rows for rows in members.values() if np.any(labels[rows] == label)]
             splits[min(holding, key=lambda rows: (len(rows), rows[0]))] = "train"
     return splits
+
+
+def assign_folds(
+    labels: Sequence[int] | np.ndarray,
+    groups: Sequence[str],
+    n_folds: int,
+    seed: int,
+    classes: Mapping[int, str] | None = None,
+) -> np.ndarray:
+    """Deal images to folds of much the same size, so that each can be left out in turn.
+
+    Whole groups are dealt, largest first, class by class, each to the fold with the fewest
+    images of its class so far.
+
+    Parameters
+    ----------
+    labels : int array, (n,)
+        Class of each image.
+    groups : sequence of str, (n,)
+        Images with the same entry stay together.
+    n_folds : int
+        At least 2.
+    seed : int
+        Same seed, same folds.
+    classes : mapping of int to str, optional
+        Names of the classes, for messages.
+
+    Returns
+    -------
+    folds : int array, (n,)
+        From 0 to ``n_folds`` - 1.
+
+    Raises
+    ------
+    UserError
+        If a fold would be empty, or leaving one out would leave a class out.
+    """
+    labels = np.asarray(labels)
+    members: dict[str, list[int]] = defaultdict(list)
+    for i, group in enumerate(groups):
+        members[group].append(i)
+    if not 2 <= n_folds <= len(members):
+        raise UserError(
+            f"{n_folds} folds were asked for; give 2 or more, and no more than there are groups "
+            f"of images to deal ({len(members)})"
+        )
+    folds = np.full(len(labels), -1)
+    counts = np.zeros((n_folds, int(labels.max()) + 1), dtype=int)
+    for label, units in _units_by_class(labels, members).items():
+        order = np.random.default_rng(derive(seed, "folds", str(label))).permutation(len(units))
+        for unit in sorted((units[k] for k in order), key=lambda unit: -len(members[unit])):
+            rows = members[unit]
+            shared = counts[:, np.unique(labels[rows])].sum(axis=1)
+            # the last key decides first
+            fold = np.lexsort((counts.sum(axis=1), shared, counts[:, label]))[0]
+            folds[rows] = fold
+            np.add.at(counts[fold], labels[rows], 1)
+    _check_folds(counts, classes or {})
+    return folds
+
+
+def _check_folds(counts: np.ndarray, classes: Mapping[int, str]) -> None:
+    """Refuse folds, given images per fold and class, that cannot be left out in turn."""
+    for label in np.flatnonzero(counts.any(axis=0)):
+        if np.count_nonzero(counts[:, label]) == 1:
+            raise UserError(
+                f"class {classes.get(int(label), int(label))!r} is too small for folds: its "
+                f"{counts[:, label].sum()} train images are all in one, so the others cannot teach "
+                "it; add images of another group, or leave the class out"
+            )
+    if not counts.any(axis=1).all():
+        raise UserError(
+            f"{len(counts)} folds are too many for so few groups of images; ask for fewer"
+        )
 
 
 def join_groups(groups: Sequence[str], keys: Sequence[str]) -> list[str]:

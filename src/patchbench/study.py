@@ -32,6 +32,8 @@ class Study:
         For each ``dataset/patches`` the extraction report: images, patches, edge policy.
     embedding_map : DataFrame
         Table ``all_embedding_map``: where the embeddings of some test patches lie on a plane.
+    detection, sweep, background, faithfulness : DataFrame
+        Tables of those names (``all_faithfulness``): noisy patches, and where networks look.
     thumbnails : dict
         For each dataset uint8 images (n, height_px, width_px, 3), one or more per class, in
         class order: image ``i`` is of class ``i % n_classes``.
@@ -54,6 +56,10 @@ class Study:
     datasets: dict[str, dict[str, Any]]
     extraction: dict[str, dict[str, Any]]
     embedding_map: pd.DataFrame
+    detection: pd.DataFrame
+    sweep: pd.DataFrame
+    background: pd.DataFrame
+    faithfulness: pd.DataFrame
     thumbnails: dict[str, np.ndarray] = field(repr=False)
     patch_thumbnails: dict[str, np.ndarray] = field(repr=False)
     run: dict[str, Any] = field(repr=False)
@@ -78,6 +84,10 @@ def open_study(folder: Path) -> Study:
         datasets=run.pop("datasets"),
         extraction=run.pop("extraction"),
         embedding_map=read_table(folder / "embedding_map.parquet", "all_embedding_map"),
+        detection=read_table(folder / "detection.parquet", "detection"),
+        sweep=read_table(folder / "sweep.parquet", "sweep"),
+        background=read_table(folder / "background.parquet", "background"),
+        faithfulness=read_table(folder / "faithfulness.parquet", "all_faithfulness"),
         thumbnails=read_state(folder / "thumbnails.npz"),
         patch_thumbnails=read_state(folder / "patch_thumbnails.npz"),
         methods=run.pop("methods"),

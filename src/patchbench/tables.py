@@ -25,6 +25,14 @@ _RUN: Columns = {
     "seed": (INT, "seed of everything fitted"),
 }
 
+_ESTIMATE: Columns = {
+    "value": (FLOAT, "of the images as they are"),
+    "low": (FLOAT, "lower end of the 95 % bootstrap interval, images resampled"),
+    "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
+    "n_images": (INT, "images behind the value"),
+}
+_DETECTED: Columns = {name: column for name, column in _RUN.items() if name != "fusion"}
+
 COLUMNS: dict[str, Columns] = {
     "images": {
         "image_id": (STRING, "stable identifier, unique"),
@@ -72,6 +80,10 @@ COLUMNS: dict[str, Columns] = {
         "value": (FLOAT, "mean over the epoch"),
         "kept": (pa.bool_(), "true for the epoch whose weights were kept"),
     },
+    "folds": {
+        "image_row": (INT, "row of the image in images.parquet and images.npy"),
+        "fold": (INT, "fold of a train image, from 0; -1 for val and test"),
+    },
     "embedding_map": {
         "patch_id": (STRING, "a test patch, of the sample that all encoders share"),
         "label": (INT, "label of its image"),
@@ -82,6 +94,70 @@ COLUMNS: dict[str, Columns] = {
         "pca_x": (FLOAT, "first principal component of the standardised embeddings"),
         "pca_y": (FLOAT, "second principal component"),
         "explained": (FLOAT, "share of variance of both components, 0-1; the same in every row"),
+    },
+    "explained": {
+        "image_row": (INT, "row of the image in images.parquet and images.npy"),
+        "split": (STRING, "split of the image"),
+        "label": (INT, "true class, explained in true.npy"),
+        "predicted": (INT, "class that the network decides on, explained in predicted.npy"),
+        "fold": (INT, "fold whose network, that never saw it, was asked; -1: that of all of train"),
+    },
+    "faithfulness": {
+        "explain": (STRING, "entry of the config's explain"),
+        "target": (STRING, "class whose maps were measured: predicted"),
+        "measure": (
+            STRING,
+            "deletion_auc, insertion_auc, zero_maps (share of maps without a positive value); with "
+            "masks also pointing_game, energy_in_mask, mask_share",
+        ),
+        "value": (FLOAT, "0-1, mean over test images"),
+        "low": (FLOAT, "lower end of the 95 % bootstrap interval, images resampled"),
+        "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
+        "n_images": (INT, "test images measured"),
+    },
+    "detection": _DETECTED
+    | {
+        "split": (STRING, "split of the patches that were scored"),
+        "measure": (
+            STRING,
+            "background_auc: how well a detector tells patches without any object; log_loss "
+            "(nats): of the patch classifier on train, out of fold, and on val",
+        ),
+        **_ESTIMATE,
+        "work_s": (FLOAT, "elapsed time of fitting the detector and scoring train and test"),
+    },
+    "sweep": _DETECTED
+    | {
+        "use": (STRING, "filter: drop the noisiest share; weight: weigh by how clean a patch is"),
+        "applied": (STRING, "train, test or both"),
+        "fraction": (FLOAT, "share of patches asked to be dropped, 0-1; null for weights"),
+        "level": (STRING, "patch or image (mean probability of the patches kept)"),
+        **_ESTIMATE,
+        "difference": (FLOAT, "macro AUC less that of keeping all, on the same images"),
+        "difference_low": (FLOAT, "lower end of its paired 95 % bootstrap interval"),
+        "difference_high": (FLOAT, "upper end"),
+        "p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),
+        "random_difference": (FLOAT, "macro AUC less that of dropping as many at random"),
+        "random_difference_low": (FLOAT, "lower end of its paired 95 % bootstrap interval"),
+        "random_difference_high": (FLOAT, "upper end"),
+        "random_p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),
+        "removed_train": (FLOAT, "share of train patches dropped, 0-1"),
+        "removed_test": (FLOAT, "share of test patches dropped, 0-1"),
+        "n_by_floor": (INT, "patches that were noisy enough but the last of their image"),
+        "fit_s": (FLOAT, "elapsed time of the fit"),
+    },
+    "background": {
+        **{name: column for name, column in _DETECTED.items() if name != "detector"},
+        "by": (STRING, "saliency, foreground, or votes (all patches)"),
+        "bin": (INT, "group, from the least saliency or foreground; 0 of foreground is none"),
+        "bin_low": (FLOAT, "lower end of the group: saliency over the image's mean, or share"),
+        "bin_high": (FLOAT, "upper end"),
+        "measure": (
+            STRING,
+            "auc_macro, log_loss (nats), background_among_confident_wrong, background_among_all",
+        ),
+        **_ESTIMATE,
+        "n_patches": (INT, "patches in the group"),
     },
     "metrics": _RUN
     | {
@@ -116,6 +192,7 @@ COLUMNS["all_predictions"] = _RUN | {
 COLUMNS["all_roc"] = _RUN | {k: v for k, v in COLUMNS["roc"].items() if k != "fusion"}
 _FITTED = {name: _RUN[name] for name in ("dataset", "patches", "encoder", "seed")}
 COLUMNS["all_history"] = _FITTED | COLUMNS["history"]
+COLUMNS["all_faithfulness"] = _FITTED | COLUMNS["faithfulness"]
 COLUMNS["all_embedding_map"] = _FITTED | COLUMNS["embedding_map"]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from patchbench import patchset, plugins
+from patchbench import patchset, plugins, sampling
 from patchbench.errors import UserError
 from patchbench.io import read_array, read_state, write_array, write_state, write_table
 from patchbench.patchset import gather, shard_name
@@ -148,7 +148,7 @@ def test_one_shard_at_a_time_is_open(
 @pytest.mark.parametrize("bytes_per_value", [4, 8, 28])
 @pytest.mark.parametrize("dim", [1, 100, 2048])
 def test_train_and_val_share_the_memory(dim: int, bytes_per_value: int, n_val: int) -> None:
-    train, val = fit_classifier.row_limits(64, dim, bytes_per_value, n_val)
+    train, val = sampling.row_limits(64, dim, bytes_per_value, n_val)
     taken = dim * (train * bytes_per_value + val * 4)
     assert 64 * 2**20 - dim * bytes_per_value < taken <= 64 * 2**20
     assert val == n_val or val * dim * 4 <= 16 * 2**20 < (val + 1) * dim * 4
@@ -157,10 +157,10 @@ def test_train_and_val_share_the_memory(dim: int, bytes_per_value: int, n_val: i
 def test_a_sample_is_stated(capsys: pytest.CaptureFixture[str]) -> None:
     index = make_index()
     train = index[index["split"] == "train"]
-    few = fit_classifier.sample(train, 9, 0)
+    few = sampling.sample(train, 9, 0)
     assert "train: using 9 of 60 patches" in capsys.readouterr().err
     assert len(few) == 9 and few.index.is_monotonic_increasing
-    assert fit_classifier.sample(train, 60, 0) is train
+    assert sampling.sample(train, 60, 0) is train
     assert capsys.readouterr().err == ""
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score, roc_curve
 
-from patchbench import metrics
+from patchbench import auc, metrics
 
 
 def slow_auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
@@ -26,7 +26,7 @@ def test_weighted_auc_equals_counting_pairs(seed: int, n: int, n_levels: int) ->
     scores = rng.integers(0, n_levels, n).astype(float)
     weights = rng.integers(0, 4, (3, n)).astype(float)
     slow = [slow_auc(labels, scores, row) for row in weights]
-    np.testing.assert_allclose(metrics.weighted_auc(labels, scores, weights), slow, atol=1e-12)
+    np.testing.assert_allclose(auc.weighted_auc(labels, scores, weights), slow, atol=1e-12)
 
 
 def problem(n: int = 300, n_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -51,12 +51,31 @@ def test_values_agree_with_scikit_learn() -> None:
         assert found[name].low < value < found[name].high
 
 
-def test_chunking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels, probabilities = problem(60)
-    image_of = np.repeat(np.arange(20), 3)
-    whole = metrics.evaluate(labels, probabilities, image_of, seed=1)
-    monkeypatch.setattr(metrics, "_CHUNK_ELEMENTS", 100)
-    assert metrics.evaluate(labels, probabilities, image_of, seed=1) == whole
+def test_the_auc_of_patches_is_the_same_from_the_table_of_wins_and_draw_by_draw(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(3)
+    image_of = np.repeat(np.arange(20), rng.integers(1, 6, 20))
+    labels = rng.integers(0, 4, 20)[image_of]
+    probabilities = rng.dirichlet(np.ones(4), len(labels)).round(1)  # with many ties
+    weights = metrics.draw_weights(20, seed=1, n_draws=50)
+    slow = auc.macro_auc(labels, probabilities, weights[:, image_of])
+    table = auc.auc_draws(labels, probabilities, image_of, weights)
+    np.testing.assert_allclose(table, slow, atol=1e-12)
+    monkeypatch.setattr(auc, "_MOST_IMAGES_IN_TABLE", 0)
+    monkeypatch.setattr(auc, "_CHUNK_ELEMENTS", 100)
+    chunked = auc.auc_draws(labels, probabilities, image_of, weights)
+    np.testing.assert_allclose(chunked, slow, atol=1e-12)
+
+
+def test_an_image_may_hold_positive_and_negative_patches() -> None:
+    rng = np.random.default_rng(4)
+    image_of = np.repeat(np.arange(15), 4)
+    positive, scores = rng.random(60) < 0.4, rng.random(60).round(1)
+    weights = metrics.draw_weights(15, seed=1, n_draws=30)
+    slow = auc.weighted_auc(positive, scores, weights[:, image_of])
+    mine = auc.binary_auc_draws(positive, scores, image_of, weights)
+    np.testing.assert_allclose(mine, slow, atol=1e-12)
 
 
 def test_copies_of_a_patch_do_not_narrow_the_interval() -> None:
@@ -94,7 +113,7 @@ def test_one_class_alone_gives_no_auc_rather_than_a_number() -> None:
 def test_the_roc_curve_is_the_library_s() -> None:
     labels, probabilities = problem(200, 2)
     false_rate, true_rate, _ = roc_curve(labels == 1, probabilities[:, 1])
-    mine = metrics.macro_roc(labels, probabilities)
-    area = np.trapezoid(mine, metrics.FPR_GRID)
+    mine = auc.macro_roc(labels, probabilities)
+    area = np.trapezoid(mine, auc.FPR_GRID)
     assert area == pytest.approx(np.trapezoid(true_rate, false_rate), abs=0.01)
     assert (np.diff(mine) >= 0).all()

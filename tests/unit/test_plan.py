@@ -93,3 +93,25 @@ def test_weights_are_fetched_once_or_are_the_user_s_own() -> None:
     assert files == [fetched, fetched, "my/file.pth", None]
     assert list(plan.published(config)) == [fetched]
     assert plan.published(config)[fetched].url.endswith("/bagnet32-2ddd53ed.pth.tar")
+
+
+def test_a_cnn_s_weights_are_fetched_or_are_the_user_s_own() -> None:
+    cnns = {
+        "scratch": {"type": "resnet18"},
+        "tuned": {"type": "resnet50", "weights": "imagenet"},
+        "frozen": {"type": "resnet50", "weights": "imagenet", "freeze": True},
+        "own": {"type": "vgg16_bn", "weights": "my/file.pth"},
+        "unused": {"type": "vgg16_bn", "weights": "imagenet"},
+    }
+    config = CONFIG | {"cnns": cnns}
+    config["benchmark"] = CONFIG["benchmark"] | {
+        "cnns": [name for name in cnns if name != "unused"]
+    }
+    files = [plan.cnn_weights_file(config, name) for name in config["benchmark"]["cnns"]]
+    fetched = "resources/weights/resnet50-0676ba61.pth"
+    assert files == [None, fetched, fetched, "my/file.pth"]
+    assert list(plan.published(config)) == [fetched]
+    encoder = {"type": "pretrained", "backbone": "resnet50"}
+    both = config | {"encoders": config["encoders"] | {"features": encoder}}
+    both["benchmark"] = config["benchmark"] | {"encoders": ["features"]}
+    assert list(plan.published(both)) == [fetched], "an encoder and a CNN share the file"

@@ -11,8 +11,8 @@ import pytest
 
 from patchbench import results_table as results
 from patchbench import tables
+from patchbench.auc import macro_auc
 from patchbench.errors import UserError
-from patchbench.metrics import macro_auc
 from patchbench.report import finding
 from patchbench.report.page import data_uri, render, result_rows
 from patchbench.stages import report

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patchbench.errors import UserError
-from patchbench.splits import assign, check, join_groups
+from patchbench.splits import assign, assign_folds, check, join_groups
 
 
 def names(n: int) -> list[str]:
@@ -67,6 +67,61 @@ def test_fractions_must_leave_something_to_train_on() -> None:
 def test_joined_groups_are_the_connected_ones() -> None:
     assert join_groups(list("abcde"), ["x", "y", "y", "x", "z"]) == ["a", "b", "b", "a", "e"]
     assert join_groups(["a", "b", "b", "c"], ["x", "x", "y", "y"]) == ["a"] * 4
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=60),
+    st.integers(2, 5),
+    st.integers(0, 3),
+)
+def test_folds_keep_groups_whole_and_leave_every_class_to_every_training_part(
+    images: list[tuple[int, int]], n_folds: int, seed: int
+) -> None:
+    labels = np.array([label for label, _ in images])
+    groups = [f"g{label}-{group}" for label, group in images]
+    per_class = [len({g for g in groups if g.startswith(f"g{k}-")}) for k in set(labels.tolist())]
+    if min(per_class) < 2 or len(set(groups)) < n_folds:
+        with pytest.raises(UserError, match=r"too small for folds|folds were asked for"):
+            assign_folds(labels, groups, n_folds, seed)
+        return
+    folds = assign_folds(labels, groups, n_folds, seed)
+    assert set(folds.tolist()) == set(range(n_folds))
+    for group in set(groups):
+        assert len({f for f, g in zip(folds, groups, strict=True) if g == group}) == 1
+    for label, fold in ((a, b) for a in set(labels.tolist()) for b in range(n_folds)):
+        assert (folds[labels == label] != fold).any()
+
+
+def test_folds_hold_every_class_in_equal_parts_and_are_of_equal_size() -> None:
+    labels = np.repeat([0, 1, 2], [23, 31, 8])
+    folds = assign_folds(labels, names(62), 4, seed=0)
+    for label in range(3):
+        parts = np.bincount(folds[labels == label], minlength=4)
+        assert parts.max() - parts.min() <= 1
+    sizes = np.bincount(folds)
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_same_seed_same_folds_whatever_the_order_and_another_seed_others() -> None:
+    labels, groups = np.arange(60) % 3, names(60)
+    first = assign_folds(labels, groups, 5, seed=1)
+    turned = assign_folds(labels[::-1], groups[::-1], 5, seed=1)
+    np.testing.assert_array_equal(first, turned[::-1])
+    assert (first != assign_folds(labels, groups, 5, seed=2)).any()
+
+
+def test_a_class_too_small_for_folds_is_named() -> None:
+    labels, groups = [0, 0, 0, 1, 1], ["a", "b", "c", "d", "d"]
+    with pytest.raises(UserError, match=r"class 'eel' is too small for folds: its 2 train images"):
+        assign_folds(labels, groups, 2, 0, {0: "cat", 1: "eel"})
+    with pytest.raises(UserError, match="class 1 is too small"):
+        assign_folds(labels, groups, 2, 0)
+
+
+@pytest.mark.parametrize("n_folds", [0, 1, 6])
+def test_an_impossible_number_of_folds_is_refused(n_folds: int) -> None:
+    with pytest.raises(UserError, match=rf"{n_folds} folds were asked for; .* to deal \(5\)"):
+        assign_folds([0, 0, 0, 1, 1], names(5), n_folds, 0)
 
 
 GOOD = {

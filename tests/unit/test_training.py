@@ -1,12 +1,17 @@
-"""The training loop, what it feeds networks, and the whole-image CNN on top of it."""
+"""The training loop, again after a kill, what it feeds networks, and the whole-image CNN."""
+
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 from patchbench.errors import UserError
+from patchbench.io import write_state
 from patchbench.networks.augment import augmented
+from patchbench.networks.course import Checkpoint
 from patchbench.networks.folding import folded
 from patchbench.networks.pixels import Scale
 from patchbench.networks.reproducible import reproducible
@@ -242,3 +247,150 @@ def test_any_number_of_steps_can_be_planned(n_epochs: int) -> None:
         "a line",
     )
     assert history["epoch"].max() == n_epochs
+
+
+class KilledError(Exception):
+    """Stands for whatever ends a job."""
+
+
+N_EPOCHS = 5
+
+
+def train_a_net(
+    checkpoint: Checkpoint | None,
+    *,
+    killed_in: int | None = None,
+    schedule: str = "one-cycle",
+    with_val: bool = True,
+    lr: float = 0.05,
+) -> tuple[dict[str, np.ndarray], pd.DataFrame, list[int]]:
+    """Weights, history and the epochs trained, of a net with batch norm, dropout and noise."""
+    trained: list[int] = []
+    with reproducible(3, threads=1):
+        layers = (nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten())
+        network = nn.Sequential(*layers, nn.Linear(64, 2)).to(memory_format=torch.channels_last)
+        images = torch.rand(10, 3, 6, 6)
+        if checkpoint is not None:
+            checkpoint = checkpoint.bound_to(images.numpy())
+
+        def batch_loss(rows, rng):
+            noise = torch.from_numpy(rng.normal(size=(len(rows), 3, 6, 6))).float()
+            return network(images[rows] + noise).square().mean()
+
+        def validation():
+            epoch = int(network[1].num_batches_tracked) // 2
+            trained.append(epoch)
+            if epoch == killed_in:
+                raise KilledError
+            # the second epoch is the best, so the weights kept are not the last
+            return {"loss": abs(epoch - 2) + 0.1, "other": epoch / 3} if with_val else {}
+
+        plan = Plan(epochs=N_EPOCHS, batch_size=5, lr=lr, schedule=schedule)
+        history = train(network, batch_loss, 10, validation, plan, 1, "toy", checkpoint)
+    return to_arrays(network), history, trained
+
+
+@pytest.mark.parametrize("killed_in", [1, 2, 3, 5])
+@pytest.mark.parametrize(("schedule", "with_val"), [("one-cycle", True), ("constant", False)])
+def test_a_training_killed_in_any_epoch_goes_on_to_the_same_bytes(
+    tmp_path: Path, killed_in: int, schedule: str, with_val: bool
+) -> None:
+    how = {"schedule": schedule, "with_val": with_val}
+    weights, history, _ = train_a_net(None, **how)
+    checkpoint = Checkpoint(tmp_path / "toy.npz", "key")
+    with pytest.raises(KilledError):
+        train_a_net(checkpoint, killed_in=killed_in, **how)
+    again, history_again, trained = train_a_net(checkpoint, **how)
+    assert trained == list(range(killed_in, N_EPOCHS + 1)), "finished epochs are not repeated"
+    assert history_again.equals(history)
+    assert list(again) == list(weights)
+    assert all(again[name].tobytes() == value.tobytes() for name, value in weights.items())
+
+
+def test_a_training_killed_twice_goes_on_twice(tmp_path: Path) -> None:
+    weights, history, _ = train_a_net(None)
+    checkpoint = Checkpoint(tmp_path / "toy.npz", "key")
+    for epoch in (2, 4):
+        with pytest.raises(KilledError):
+            train_a_net(checkpoint, killed_in=epoch)
+    again, history_again, trained = train_a_net(checkpoint)
+    assert trained == [4, 5]
+    assert history_again.equals(history)
+    assert all(again[name].tobytes() == value.tobytes() for name, value in weights.items())
+
+
+def test_epochs_finished_before_a_kill_count_as_work_and_half_a_file_is_cleared(
+    tmp_path: Path,
+) -> None:
+    first, second = (Checkpoint(tmp_path / "toy.npz", "key") for _ in range(2))
+    with pytest.raises(KilledError):
+        train_a_net(first, killed_in=3)
+    (tmp_path / ".toy.npz.ab12").write_bytes(b"half")
+    train_a_net(second)
+    assert first.effort.earlier_s == 0
+    assert 0 < second.effort.earlier_s < first.effort.work_s
+    assert second.effort.work_s > second.effort.earlier_s
+    assert [p.name for p in tmp_path.iterdir()] == ["toy.npz"]
+
+
+def test_a_checkpoint_changes_nothing_and_is_taken_away_on_demand(tmp_path: Path) -> None:
+    weights, history, _ = train_a_net(None)
+    checkpoint = Checkpoint(tmp_path / "toy.npz", "key")
+    kept, kept_history, _ = train_a_net(checkpoint)
+    assert all(kept[name].tobytes() == value.tobytes() for name, value in weights.items())
+    assert kept_history.equals(history)
+    assert [p.name for p in tmp_path.iterdir()] == ["toy.npz"]
+    checkpoint.remove()
+    assert not list(tmp_path.iterdir())
+    checkpoint.remove()
+
+
+def test_a_checkpoint_of_another_training_is_ignored_in_one_sentence(
+    tmp_path: Path, capsys
+) -> None:
+    path = tmp_path / "toy.npz"
+    with pytest.raises(KilledError):
+        train_a_net(Checkpoint(path, "key"), killed_in=3)
+    for key, lr in (("other code", 0.05), ("key", 0.06)):
+        before = path.read_bytes()
+        with pytest.raises(KilledError):
+            train_a_net(Checkpoint(path, key), killed_in=1, lr=lr)
+        assert path.read_bytes() == before, "nothing was finished, so nothing is overwritten"
+        told = capsys.readouterr().err
+        assert f"{path} is of a training with other settings, data or code" in told
+    write_state(path, {"network.weight": np.zeros(3)})
+    _, _, trained = train_a_net(Checkpoint(path, "key"))
+    assert trained == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_a_damaged_checkpoint_is_ignored_in_one_sentence(
+    tmp_path: Path, capsys, share: float
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "toy.npz", "key")
+    with pytest.raises(KilledError):
+        train_a_net(checkpoint, killed_in=3)
+    whole = checkpoint.path.read_bytes()
+    checkpoint.path.write_bytes(whole[: int(share * len(whole))])
+    weights, _, trained = train_a_net(checkpoint)
+    assert trained == [1, 2, 3, 4, 5]
+    assert f"{checkpoint.path} is damaged, so training starts anew" in capsys.readouterr().err
+    expected, _, _ = train_a_net(None)
+    assert all(weights[name].tobytes() == value.tobytes() for name, value in expected.items())
+
+
+def test_a_frozen_batch_norm_keeps_its_statistics() -> None:
+    network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Dropout(), nn.Linear(3, 1))
+    for parameter in [*network[0].parameters(), *network[1].parameters()]:
+        parameter.requires_grad = False
+    before, seen = to_arrays(network), []
+
+    def batch_loss(rows, rng):
+        seen.append([part.training for part in network])
+        return network(torch.from_numpy(rng.normal(5, 3, (len(rows), 2))).float()).square().mean()
+
+    train(network, batch_loss, 8, dict, Plan(epochs=2, batch_size=4, lr=0.1), 0, "toy")
+    after = to_arrays(network)
+    changed = {n for n in before if not np.array_equal(before[n], after[n])}
+    assert changed == {"network.3.weight", "network.3.bias"}
+    assert seen[0] == [False, False, False, True]

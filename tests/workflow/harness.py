@@ -53,9 +53,9 @@ def attempt(
     )
 
 
-def due(project: Path, *arguments: str) -> dict[str, int]:
+def due(project: Path, *arguments: str, overlay: Path | None = TINY) -> dict[str, int]:
     """How many jobs of which rule a run would do."""
-    output = snakemake(project, "--dry-run", *arguments)
+    output = snakemake(project, "--dry-run", *arguments, overlay=overlay)
     if "Nothing to be done" in output:
         return {}
     jobs: dict[str, int] = {}

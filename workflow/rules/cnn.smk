@@ -1,10 +1,11 @@
 # What is lost against a CNN that sees the whole image: same split, as many epochs.
 # Reads:  results/{dataset}/images.npy and its table
-# Writes: results/{dataset}/whole-image/seed{seed}/{cnn}/
+# Writes: results/{dataset}/whole-image/seed{seed}/{cnn}/, and below it folds/{fold}-of-{n_folds}/
 
 
 rule cnn:
     input:
+        weights=lambda w: plan.cnn_weights_file(config, w.cnn) or [],
         images=rules.prepare.output.images,
         table=rules.prepare.output.table,
     output:
@@ -22,6 +23,8 @@ rule cnn:
         spec=spec("cnns", "cnn"),
         device=config.get("device", "auto"),
         threads_asked=config.get("train_threads", 1),
+        weights=lambda w: start_from(plan.cnn_weights_file(config, w.cnn)),
+        fold="",
         about=about,
         code=code_of("cnn"),
     message:
@@ -29,9 +32,28 @@ rule cnn:
     shell:
         command(
             "cnn --cnn {wildcards.cnn} --spec {params.spec:q}"
-            " --images {input.images:q} --out {output.cnn:q}"
+            " --images {input.images:q} {params.weights} {params.fold} --out {output.cnn:q}"
             " --seed {wildcards.seed} --device {params.device}"
         )
+
+
+# the same training without one fold of the train images, to explain them by a network that
+# never saw them
+use rule cnn as cnn_fold with:
+    output:
+        cnn=f"{CNN}/folds/{{fold}}-of-{{n_folds}}/cnn.npz",
+        history=f"{CNN}/folds/{{fold}}-of-{{n_folds}}/history.parquet",
+        folds=f"{CNN}/folds/{{fold}}-of-{{n_folds}}/folds.parquet",
+        cost=f"{CNN}/folds/{{fold}}-of-{{n_folds}}/cnn.cost.json",
+    log:
+        f"{CNN}/folds/{{fold}}-of-{{n_folds}}/cnn.log",
+    wildcard_constraints:
+        fold=r"\d+",
+        n_folds=r"\d+",
+    params:
+        fold="--fold {fold} --folds {n_folds}",
+    message:
+        "Training {wildcards.cnn} on {wildcards.dataset} without fold {wildcards.fold} of {wildcards.n_folds} (seed {wildcards.seed})"
 
 
 rule cnn_predict:

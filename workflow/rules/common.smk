@@ -60,6 +60,7 @@ wildcard_constraints:
     encoder=one_of(config["encoders"]),
     classifier=one_of(config["classifiers"]),
     cnn=one_of(config["cnns"]),
+    explain=one_of(config["explain"]),
     study=re.escape(config["study"]),
     seed=r"\d+",
     shard=r"\d{5}-of-\d{5}",
@@ -131,3 +132,42 @@ def command(arguments):
         f"python -m patchbench {arguments} --about {{params.about:q}} --code {{params.code:q}}"
         " --threads {threads} --cost {output.cost:q} > {log:q} 2>&1"
     )
+
+
+EXPLAINED = ("true.npy", "predicted.npy", "explained.parquet", "faithfulness.parquet")
+LIMIT = 200  # images of test that other maps than those of detectors are made of
+
+
+def fold_files(name):
+    """What the networks of the folds left, for the maps that detectors see; none for others."""
+
+    def files(w):
+        if w.cnn != config["noise"]["cnn"] or w.explain != plan.GRAD_CAM:
+            return []
+        n_folds = config["noise"]["n_folds"]
+        return [
+            f"{plan.FOLD.format(**dict(w.items()), fold=fold, n_folds=n_folds)}/{name}"
+            for fold in range(n_folds)
+        ]
+
+    return files
+
+
+def fold_options(w, input):
+    """Options that hand those over; the folds are dealt alike for each."""
+    if not input.fold_states:
+        return f"--splits test --limit {LIMIT}"
+    states = " ".join(map(shlex.quote, input.fold_states))
+    return f"--fold-states {states} --folds {shlex.quote(min(input.folds))}"
+
+
+def grad_cam_files(w):
+    """The maps that detectors see, if any."""
+    folder = plan.grad_cam(config, w.dataset, int(w.seed))
+    return [f"{folder}/{name}" for name in EXPLAINED] if folder else []
+
+
+def grad_cam_option(w):
+    """Option that hands their folder over."""
+    folder = plan.grad_cam(config, w.dataset, int(w.seed))
+    return f"--maps {shlex.quote(folder)}" if folder else ""

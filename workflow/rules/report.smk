@@ -24,6 +24,19 @@ rule collect:
         sorted({f"{run.encoder_folder}/history.parquet" for run in plan.runs(config)}),
         list(plan.map_files(config)),
         plan.cost_files(config),
+        [
+            f"{run.folder}/noise/{table}.parquet"
+            for run in plan.swept(config)
+            for table in ("detection", "sweep")
+        ],
+        [
+            f"{run.folder}/noise/background.parquet"
+            for run in plan.split_by_noise(config)
+        ],
+        [
+            f"{explained.folder}/faithfulness.parquet"
+            for explained in plan.explanations(config)
+        ],
         expand(list(rules.prepare.output), dataset=config["benchmark"]["datasets"]),
         expand(
             list(rules.index.output),
@@ -43,6 +56,10 @@ rule collect:
         history=f"{STUDY}/history.parquet",
         costs=f"{STUDY}/costs.parquet",
         embedding_map=f"{STUDY}/embedding_map.parquet",
+        detection=f"{STUDY}/detection.parquet",
+        sweep=f"{STUDY}/sweep.parquet",
+        background=f"{STUDY}/background.parquet",
+        faithfulness=f"{STUDY}/faithfulness.parquet",
         thumbnails=f"{STUDY}/thumbnails.npz",
         patch_thumbnails=f"{STUDY}/patch_thumbnails.npz",
         run=f"{STUDY}/run.json",

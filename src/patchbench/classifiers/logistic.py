@@ -4,13 +4,18 @@ The linear probe of the representation-learning literature: a good embedding is 
 linear model can read.
 """
 
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from patchbench.classifiers._features import column_statistics, standardise, standardised
 from patchbench.classifiers._scores import NEVER, coefficients, log_loss
+
+_TOLERANCE = 1e-3
 
 
 @dataclass(kw_only=True)
@@ -59,27 +64,47 @@ class Classifier:
         n_classes : int
             Classes of the dataset; at least two must be among ``labels``.
         """
-        import warnings
-
-        from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
 
         self.mean, self.scale = column_statistics(embeddings)
         train = standardise(embeddings, self.mean, self.scale)
         val = standardise(val_embeddings, self.mean, self.scale)
-        model = LogisticRegression(max_iter=self.max_iterations, warm_start=True, tol=1e-3)
+        model = LogisticRegression(max_iter=self.max_iterations, warm_start=True, tol=_TOLERANCE)
         best_loss = np.inf
         for strength in sorted(self.strengths):
             model.set_params(C=strength)
-            with warnings.catch_warnings():
-                # the iteration limit is a setting; an early stop is a regulariser, not a fault
-                warnings.simplefilter("ignore", ConvergenceWarning)
+            with _early_stops_allowed():
                 model.fit(train, labels)
             weights, bias = _all_classes(model, n_classes)
             loss = log_loss(val @ weights + bias, val_labels)
             if loss < best_loss:
                 best_loss, self.strength = loss, strength
                 self.weights, self.bias = weights, bias
+
+    def refitted(
+        self, embeddings: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+    ) -> "Classifier":
+        """Fit another of the same strength and classes, from scratch, on other train patches.
+
+        Parameters
+        ----------
+        embeddings : float32 array, (n_patches, dim)
+            Overwritten.
+        labels : int array, (n_patches,)
+        weights : float array, (n_patches,), or None
+            How much each patch counts.
+        """
+        from sklearn.linear_model import LogisticRegression
+
+        other = replace(self)
+        other.mean, other.scale = column_statistics(embeddings)
+        train = standardise(embeddings, other.mean, other.scale)
+        model = LogisticRegression(C=self.strength, max_iter=self.max_iterations, tol=_TOLERANCE)
+        with _early_stops_allowed():
+            model.fit(train, labels, weights)
+        other.strength = self.strength
+        other.weights, other.bias = _all_classes(model, len(self.bias))
+        return other
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """Class scores: float32 array, (n_patches, n_classes)."""
@@ -101,6 +126,16 @@ class Classifier:
         self.mean, self.scale = state["mean"], state["scale"]
         self.weights, self.bias = state["weights"], state["bias"]
         self.strength = float(state["strength"])
+
+
+@contextmanager
+def _early_stops_allowed() -> Iterator[None]:
+    """The iteration limit is a setting; an early stop is a regulariser, not a fault."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def _all_classes(model: Any, n_classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """Train a network to tell the class of whole images, and ask it: BagNet and CNN alike."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from patchbench.networks.augment import augmented
+from patchbench.networks.course import Checkpoint
 from patchbench.networks.inference import in_batches
 from patchbench.networks.pixels import Scale
 from patchbench.networks.precision import autocast
@@ -16,6 +18,7 @@ from patchbench.networks.settings import Recipe
 from patchbench.networks.training import train
 
 INFERENCE_BATCH = 16
+_CHUNK_IMAGES = 256
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,14 @@ class LabelledImages:
     rows: np.ndarray
     labels: np.ndarray
 
+    def digest(self) -> str:
+        """Hash of the pixels and labels of these rows, read a few at a time."""
+        found = sha256(self.labels.tobytes())
+        for start in range(0, len(self.rows), _CHUNK_IMAGES):
+            rows = self.rows[start : start + _CHUNK_IMAGES]
+            found.update(self.images[rows].tobytes())
+        return f"{self.images.shape[1:]} {found.hexdigest()}"
+
 
 def train_classifier(
     network: nn.Module,
@@ -35,6 +46,7 @@ def train_classifier(
     recipe: Recipe,
     seed: int,
     what: str,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Train by cross-entropy on augmented images; see :func:`training.train`.
 
@@ -65,8 +77,12 @@ def train_classifier(
             "accuracy": (logits.argmax(dim=1) == val_labels).double().mean().item(),
         }
 
+    if checkpoint is not None:
+        with checkpoint.effort.keeping:
+            data = train_images.digest(), val_images.digest(), scale.mean, scale.deviation
+            checkpoint = checkpoint.bound_to(recipe, torch.get_num_threads(), *data)
     n_items = len(train_images.rows)
-    return train(network, batch_loss, n_items, validation, recipe.plan, seed, what)
+    return train(network, batch_loss, n_items, validation, recipe.plan, seed, what, checkpoint)
 
 
 def predict_logits(

@@ -14,6 +14,13 @@ _BAGNET_FILES = {
     17: "bagnet16-105524de.pth.tar",
     33: "bagnet32-2ddd53ed.pth.tar",
 }
+# torchvision's first set of each; named here as well, so that reading a config needs no PyTorch
+_TORCHVISION_FOLDER = "https://download.pytorch.org/models/"
+_CNN_FILES = {
+    "resnet18": "resnet18-f37072fd.pth",
+    "resnet50": "resnet50-0676ba61.pth",
+    "vgg16_bn": "vgg16_bn-6c64b313.pth",
+}
 
 
 @dataclass(frozen=True)
@@ -49,3 +56,8 @@ class Published:
 def bagnet(receptive_field_px: int) -> Published:
     """The weights that the authors of BagNet trained on ImageNet."""
     return Published(_BAGNET_FOLDER + _BAGNET_FILES[receptive_field_px])
+
+
+def cnn(kind: str) -> Published:
+    """The weights of one of `settings.CNN_TYPES` that torchvision trained on ImageNet."""
+    return Published(_TORCHVISION_FOLDER + _CNN_FILES[kind])

@@ -6,7 +6,6 @@ the weights of the epoch with the lowest val loss are kept.
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,9 @@ from torch import Tensor, nn
 
 from patchbench import tables
 from patchbench.errors import UserError
+from patchbench.networks.course import Best, Checkpoint, Course
 from patchbench.networks.settings import Plan
+from patchbench.networks.weights import to_arrays
 from patchbench.progress import progress
 
 BatchLoss = Callable[[np.ndarray, np.random.Generator], Tensor]
@@ -35,13 +36,15 @@ def train(
     plan: Plan,
     seed: int,
     what: str,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Train ``network`` in place and leave it, in eval mode, with its best weights.
 
     Parameters
     ----------
     network : Module
-        What to train, already on its device.
+        What to train, already on its device; where parameters are frozen, batch norms among
+        them keep their statistics.
     batch_loss : callable
         ``batch_loss(rows, rng)``: mean loss of the chosen items, ``rows`` being int (n,).
     n_items : int
@@ -55,6 +58,10 @@ def train(
         Order of the items and everything ``batch_loss`` draws.
     what : str
         Name for progress and messages.
+    checkpoint : Checkpoint or None
+        Where to keep how far the training is after every epoch, bound to the data and whatever
+        else ``batch_loss`` depends on; if it holds an earlier start of this very training, the
+        epochs finished then are not trained again. The caller removes it.
 
     Returns
     -------
@@ -64,8 +71,12 @@ def train(
     rng = np.random.default_rng(seed)
     n_batches = max(1, n_items // plan.batch_size)
     optimizer, schedule = _optimizer(network, plan, plan.epochs * n_batches)
-    measured: list[tuple[int, str, str, float]] = []
-    best = _Best(network, plan.epochs)
+    course = Course(network, optimizer, schedule, rng, Best(network, plan.epochs))
+    if checkpoint is not None:
+        with checkpoint.effort.keeping:
+            start = to_arrays(network).values()
+            checkpoint = checkpoint.bound_to(torch.__version__, plan, seed, n_items, *start)
+        checkpoint.take_up(course, what)
 
     def step(rows: np.ndarray) -> float:
         loss = batch_loss(rows, rng)
@@ -75,39 +86,29 @@ def train(
         schedule.step()
         return loss.item() * len(rows)
 
-    for epoch in progress(range(1, plan.epochs + 1), f"training {what}", "epoch"):
-        network.train()
+    epochs = range(course.epoch + 1, plan.epochs + 1)
+    for epoch in progress(epochs, f"training {what}", "epoch"):
+        _let_learn(network)
         total = sum(map(step, np.array_split(rng.permutation(n_items), n_batches)))
         _check(total, what, epoch, plan)
-        measured.append((epoch, "train", "loss", total / n_items))
         network.eval()
         with torch.inference_mode():
             values = validation()
-        measured += [(epoch, "val", measure, value) for measure, value in values.items()]
-        best.offer(epoch, values)
-    best.put_back()
-    return _history(measured, best.epoch)
+        course.finish(epoch, total / n_items, values)
+        if checkpoint is not None:
+            checkpoint.keep(course)
+    course.best.put_back()
+    return _history(course.measured, course.best.epoch)
 
 
-class _Best:
-    """Remembers the weights of the epoch with the lowest val loss."""
-
-    def __init__(self, network: nn.Module, last_epoch: int) -> None:
-        self._network, self._loss = network, np.inf
-        self._weights: dict[str, Any] | None = None
-        self.epoch = last_epoch
-
-    def offer(self, epoch: int, values: dict[str, float]) -> None:
-        """Keep the present weights if they are the best so far."""
-        if values and values["loss"] < self._loss:
-            self._loss, self.epoch = values["loss"], epoch
-            self._weights = deepcopy(self._network.state_dict())
-
-    def put_back(self) -> None:
-        """Give the network the weights that were kept, and leave it in eval mode."""
-        if self._weights is not None:
-            self._network.load_state_dict(self._weights)
-        self._network.eval()
+def _let_learn(network: nn.Module) -> None:
+    """Switch to training mode; of a network that is frozen in part, only what learns."""
+    network.train()
+    if all(parameter.requires_grad for parameter in network.parameters()):
+        return
+    for module in network.modules():
+        if not any(parameter.requires_grad for parameter in module.parameters()):
+            module.eval()
 
 
 def _optimizer(

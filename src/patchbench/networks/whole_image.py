@@ -1,4 +1,4 @@
-"""The whole-image CNN that patch methods are measured against, trained from scratch.
+"""The whole-image CNN that patch methods are measured against, from scratch or from ImageNet.
 
 Networks by torchvision: ResNet (He et al., CVPR 2016, arXiv:1512.03385) and VGG with batch
 norm (Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556).
@@ -6,17 +6,31 @@ norm (Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from patchbench.networks.settings import CNN_TYPES, Trained, check_choice, check_counts
+from patchbench.networks.settings import (
+    CNN_TYPES,
+    IMAGENET,
+    SCRATCH,
+    Trained,
+    check_choice,
+    check_counts,
+)
 from patchbench.plugins import construct
 from patchbench.seeds import derive
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from patchbench.networks.course import Checkpoint
+    from patchbench.networks.published import Published
+
+# the last layer, which tells the classes
+_HEADS = {"resnet18": "fc.", "resnet50": "fc.", "vgg16_bn": "classifier.6."}
 
 
 def open_cnn(entry: str, spec: Mapping[str, Any], **fixed: Any) -> "WholeImageCnn":
@@ -43,16 +57,34 @@ class WholeImageCnn(Trained):
     ----------
     type : str
         ``resnet18``, ``resnet50`` or ``vgg16_bn``.
+    weights : str
+        ``scratch``, ``imagenet`` (torchvision's first published set) or the path of a
+        checkpoint, whose last layer is replaced where the number of classes differs.
+    freeze : bool
+        Train the last layer only; the features stay as the weights have them.
     epochs, batch_size, lr, crop, ...
         How to train; see :class:`~patchbench.networks.settings.Trained`.
     """
 
     type: str = "resnet18"
+    weights: str = SCRATCH
+    freeze: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("type", self.type, CNN_TYPES)
         check_counts(epochs=self.epochs)
+        if self.freeze and self.weights == SCRATCH:
+            raise ValueError(
+                f"freeze is true, but weights is {SCRATCH!r}: random features would stay random; "
+                f"set weights to {IMAGENET!r} or to a checkpoint"
+            )
+
+    def published(self) -> "Published":
+        """Where the published weights are."""
+        from patchbench.networks.published import cnn
+
+        return cnn(self.type)
 
     def fit(
         self,
@@ -62,6 +94,9 @@ class WholeImageCnn(Trained):
         val_rows: np.ndarray,
         val_labels: np.ndarray,
         n_classes: int,
+        *,
+        weights: Path | None = None,
+        checkpoint: "Checkpoint | None" = None,
     ) -> pd.DataFrame:
         """Train on the train rows, keep the epoch that is best on val.
 
@@ -75,6 +110,10 @@ class WholeImageCnn(Trained):
             Labels of those rows.
         n_classes : int
             Length of the logits.
+        weights : Path or None
+            File of weights to start from; needed unless ``weights`` is ``scratch``.
+        checkpoint : Checkpoint or None
+            Where to keep how far the training is, and to go on from after a kill.
 
         Returns
         -------
@@ -88,8 +127,10 @@ class WholeImageCnn(Trained):
         seed = derive(self.seed, "cnn", self.type)
         self._n_classes = n_classes
         with reproducible(seed, self.threads):
-            self._scale = Scale.of(images, train_rows)
+            from_scratch = self.weights == SCRATCH
+            self._scale = Scale.of(images, train_rows) if from_scratch else Scale.imagenet()
             self._network = self._build(n_classes)
+            self._start(weights)
             return train_classifier(
                 self._network,
                 LabelledImages(images, train_rows, train_labels),
@@ -98,7 +139,18 @@ class WholeImageCnn(Trained):
                 self.recipe,
                 seed,
                 self.type,
+                checkpoint,
             )
+
+    def _start(self, weights: Path | None) -> None:
+        """Take the weights over, if any, and choose what learns."""
+        from patchbench.networks.checkpoints import start_from
+
+        head = _HEADS[self.type]
+        if self.weights != SCRATCH:
+            start_from(self._network, weights, replaceable=head)
+        for name, parameter in self._network.named_parameters():
+            parameter.requires_grad = not self.freeze or name.startswith(head)
 
     def _build(self, n_classes: int) -> "nn.Module":
         from patchbench.networks.torchvision_models import build

@@ -13,8 +13,9 @@ import pandas as pd
 
 from patchbench import results_table as results
 from patchbench import runtimes
+from patchbench.auc import macro_auc
 from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.metrics import COVERAGE, draw_weights, macro_auc
+from patchbench.metrics import COVERAGE, draw_weights
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 
 Row = Mapping[str, Any]

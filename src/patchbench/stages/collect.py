@@ -26,6 +26,8 @@ from patchbench.machine import describe
 from patchbench.patchset import gather as gather_rows
 from patchbench.study import NONE
 
+# tables that do not name their run, so that the columns are added here
+PER_RUN = ("predictions", "roc", "history", "embedding_map", "faithfulness")
 THUMBNAILS_PER_CLASS = 4
 THUMBNAIL_PX = 32  # side of a patch's picture, at most
 
@@ -46,10 +48,14 @@ def run(args: argparse.Namespace) -> Work:
         "roc": gather(runs, "roc"),
         "history": histories(runs),
         "embedding_map": maps(config),
+        "detection": noise("detection", plan.swept(config)),
+        "sweep": noise("sweep", plan.swept(config)),
+        "background": noise("background", plan.split_by_noise(config)),
+        "faithfulness": faithfulness(config),
         "costs": pd.DataFrame([cost_row(read_json(path)) for path in plan.cost_files(config)]),
     }
     for name, frame in collected.items():
-        table = name if name in ("metrics", "costs") else f"all_{name}"
+        table = name if name in tables.COLUMNS and name not in PER_RUN else f"all_{name}"
         write_table(args.out / f"{name}.parquet", frame, table, origin)
     datasets = config["benchmark"]["datasets"]
     write_state(args.out / "thumbnails.npz", {name: thumbnails(name) for name in datasets}, origin)
@@ -85,6 +91,23 @@ def maps(config: dict[str, Any]) -> pd.DataFrame:
     return pd.concat(parts or [tables.empty("all_embedding_map")], ignore_index=True)
 
 
+def noise(table: str, runs: Iterable[plan.Run]) -> pd.DataFrame:
+    """A table of all runs about noisy patches."""
+    parts = [read_table(f"{run.folder}/noise/{table}.parquet", table) for run in runs]
+    return pd.concat(parts or [tables.empty(table)], ignore_index=True)
+
+
+def faithfulness(config: dict[str, Any]) -> pd.DataFrame:
+    """How faithful each network's maps are."""
+    parts = [
+        read_table(f"{found.folder}/faithfulness.parquet", "faithfulness").assign(
+            **fitted(found.run)
+        )
+        for found in plan.explanations(config)
+    ]
+    return pd.concat(parts or [tables.empty("all_faithfulness")], ignore_index=True)
+
+
 def fitted(run: plan.Run) -> dict[str, Any]:
     """The columns that name the encoder or CNN of a run."""
     return {name: getattr(run, name) for name in ("dataset", "patches", "encoder", "seed")}
@@ -96,6 +119,8 @@ def cost_row(cost: dict[str, Any]) -> dict[str, Any]:
     names = ("dataset", "patches", "encoder", "classifier")
     shard = str(about.get("shard", "-1")).split("-of-")[0]
     run = {name: about.get(name, NONE) for name in names}
+    if "fold" in about:
+        cost["stage"] = "cnn_fold"  # trained for detectors, not for the run itself
     return run | {"seed": int(about.get("seed", -1)), "shard": int(shard)} | cost
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,7 @@ from patchbench.cost import Stopwatch, Work
 from patchbench.errors import UserError
 from patchbench.io import provenance, read_array, read_state, read_table, write_state
 from patchbench.patchset import gather, refuse_holes
-from patchbench.sampling import draw
-from patchbench.seeds import derive
-
-# share of the memory that val patches may take: they only choose between a few settings
-VAL_SHARE = 0.25
-_BYTES = 4  # of a float32
+from patchbench.sampling import row_limits, sample
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,43 +89,3 @@ def fit(classifier: Any, args: argparse.Namespace) -> Work:
         train_labels, val_labels = train["label"].to_numpy(), val["label"].to_numpy()
         classifier.fit(train_rows, train_labels, val_rows, val_labels, n_classes)
     return Work(len(train), "patch", work_s=watch.elapsed_s)
-
-
-def row_limits(max_mib: int, dim: int, bytes_per_value: int, n_val: int) -> tuple[int, int]:
-    """Most train and val rows whose matrices fit together into ``max_mib`` MiB.
-
-    Parameters
-    ----------
-    max_mib : int
-        Memory for both matrices and every copy that a fit makes of the train matrix.
-    dim : int
-        Values in a row.
-    bytes_per_value : int
-        What a fit holds for each value of the train matrix.
-    n_val : int
-        Val rows that there are; what they leave of their share goes to train.
-
-    >>> row_limits(1024, 512, 4, n_val=20_000)
-    (504288, 20000)
-    >>> row_limits(1024, 512, 28, n_val=1_000_000)
-    (56173, 131072)
-    """
-    budget = max_mib * 2**20
-    val = min(n_val, int(VAL_SHARE * budget) // (_BYTES * dim))
-    return (budget - val * _BYTES * dim) // (bytes_per_value * dim), val
-
-
-def sample(index: pd.DataFrame, limit: int, seed: int) -> pd.DataFrame:
-    """At most ``limit`` rows of one split, in their old order; says so if fewer.
-
-    A plain random draw without replacement, except that every class keeps a row.
-    """
-    if len(index) <= limit:
-        return index
-    split = index["split"].iloc[0]
-    print(
-        f"{split}: using {limit} of {len(index)} patches, drawn at random, because of max_fit_mib",
-        file=sys.stderr,
-    )
-    rows = draw(index["label"].to_numpy(), limit, derive(seed, "fit_classifier", split))
-    return index.iloc[rows]

@@ -2,20 +2,18 @@
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from patchbench import grid, plugins
-from patchbench.bags import Bags, softmax
+from patchbench import plugins
+from patchbench.bags import softmax
 from patchbench.cost import Stopwatch, Work
 from patchbench.evaluation import metric_rows, prediction_rows, roc_rows
 from patchbench.io import provenance, read_array, read_json, read_table, write_json, write_table
-from patchbench.patchset import gather
+from patchbench.split_bags import split_bags
 from patchbench.study import NONE
 
 
@@ -66,34 +64,3 @@ def _write(
         write_table(
             args.out / f"{name}.parquet", pd.concat(tables, ignore_index=True), name, origin
         )
-
-
-@dataclass(frozen=True)
-class SplitBags:
-    """The bags of one split, and its images (image_id, split, label) in the same order."""
-
-    bags: Bags
-    images: pd.DataFrame
-
-    @property
-    def labels(self) -> np.ndarray:
-        """True class of each image: int array, (n_images,)."""
-        labels: np.ndarray = self.images["label"].to_numpy()
-        return labels
-
-
-def split_bags(
-    index: pd.DataFrame, logits: Sequence[np.ndarray], split: str, side_px: int
-) -> SplitBags:
-    """Collect the patch logits of one split, image after image."""
-    chosen = index[index["split"] == split]
-    first = ~chosen["image_row"].duplicated().to_numpy()
-    sizes = np.diff(np.append(np.flatnonzero(first), len(chosen)))
-    centers = grid.relative_centers(
-        chosen["y_px"].to_numpy(),
-        chosen["x_px"].to_numpy(),
-        int(chosen["height_px"].iloc[0]),
-        side_px,
-    )
-    images = chosen.loc[first, ["image_id", "split", "label"]].reset_index(drop=True)
-    return SplitBags(Bags(gather(logits, chosen), sizes, centers), images)

@@ -1,0 +1,194 @@
+"""Score every train and test patch by every noisy-patch detector; higher is noisier.
+
+What is learned from labels of train images is learned out of fold: the images are dealt to
+folds, whole groups together, and a patch is judged by what the other folds teach. Test labels
+are used by nobody. Writes ``scores.npz`` and ``detection.parquet``: how well each detector
+tells background, where masks say what that is, and what it cost.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import grid, plugins
+from patchbench.auc import binary_auc_draws
+from patchbench.bags import softmax
+from patchbench.cost import Stopwatch, Work
+from patchbench.evaluation import BOOTSTRAP_SEED, run_columns
+from patchbench.io import provenance, read_array, read_state, read_table, write_state, write_table
+from patchbench.metrics import Estimate, draw_weights, estimate, log_loss_draws
+from patchbench.noise import PatchView
+from patchbench.patchset import gather
+from patchbench.saliency import PREDICTED, TRUE, patch_saliency
+from patchbench.sampling import row_limits, sample
+from patchbench.splits import assign_folds
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this stage."""
+    parser.add_argument("--detectors", type=json.loads, required=True, help="JSON: entry: settings")
+    parser.add_argument("--classifier", required=True, help="entry of the config's classifiers")
+    parser.add_argument("--spec", type=json.loads, default={}, help="JSON: settings of the entry")
+    parser.add_argument("--state", type=Path, required=True, help="classifier.npz, fitted")
+    parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
+    parser.add_argument("--images", type=Path, required=True, help="images.npy of the dataset")
+    parser.add_argument("--pixels", type=Path, nargs="+", required=True, help="all shards")
+    parser.add_argument("--embeddings", type=Path, nargs="+", required=True, help="all shards")
+    parser.add_argument("--maps", type=Path, help="folder of Grad-CAM maps, by stage explain")
+    parser.add_argument("--n-folds", type=int, default=2, help="folds of the train images")
+    parser.add_argument("--max-fit-mib", type=int, default=1024, help="most memory of a fit")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the scores")
+
+
+def run(args: argparse.Namespace) -> Work:
+    """Look at both splits, fit each detector on train, score, and say how well it finds."""
+    classifier = plugins.build(
+        "classifiers", args.classifier, args.spec, seed=args.seed, threads=args.threads
+    )
+    classifier.restore(read_state(args.state))
+    plugins.preload(type(classifier).__module__)
+    train, test = (view(args, classifier, split) for split in ("train", "test"))
+    scores, rows, total = dict[str, np.ndarray](), list[dict[str, Any]](), Stopwatch()
+    for name, spec in args.detectors.items():
+        detector = plugins.build("detectors", name, spec, seed=args.seed, threads=args.threads)
+        plugins.preload(type(detector).__module__)
+        if (reason := why_not(detector, train)) is not None:
+            print(f"{name} was left out: {reason}", file=sys.stderr)
+            continue
+        watch = Stopwatch()
+        with watch, total:
+            detector.fit(train)
+            scores[f"train/{name}"] = detector.score(train)
+            if not detector.uses_labels:
+                scores[f"test/{name}"] = detector.score(test)
+        about = args.about | {"detector": name}
+        for split, seen in (("train", train), ("test", test)):
+            if f"{split}/{name}" in scores:
+                found = background_auc(scores[f"{split}/{name}"], seen)
+                took = {"work_s": watch.elapsed_s}
+                rows.append(row(about, split, "background_auc", found, seen.n_images, **took))
+    rows += leak(args, classifier, train)
+    origin = provenance("detect", args.code, args.detectors)
+    write_table(args.out / "detection.parquet", pd.DataFrame(rows), "detection", origin)
+    write_state(args.out / "scores.npz", scores, origin)
+    return Work(len(scores) * len(train), "patch score", work_s=total.elapsed_s)
+
+
+def why_not(detector: Any, train: PatchView) -> str | None:
+    """Why a detector cannot work here; None where it can."""
+    if detector.uses == "saliency" and train.saliency is None:
+        return "there are no Grad-CAM maps; name a CNN under noise.cnn"
+    if detector.uses == "masks" and train.foreground is None:
+        return "the dataset has no object masks"
+    return None
+
+
+def view(args: argparse.Namespace, classifier: Any, split: str) -> PatchView:
+    """Everything that detectors may look at of one split."""
+    whole = read_table(args.index, "patches")
+    index = whole[whole["split"] == split].reset_index(drop=True)
+    image_rows, image_of = np.unique(index["image_row"].to_numpy(), return_inverse=True)
+    images, labels = read_array(args.images), index["label"].to_numpy()
+    is_train, n_classes = split == "train", int(whole["label"].max()) + 1
+    folds = _folds(args, image_rows)[image_of] if is_train else None
+    boxes = ("y_px", "x_px", "height_px", "width_px", "shard", "offset")
+    found = index["foreground"].to_numpy(dtype=np.float64)
+    saliency = None
+    if args.maps is not None:
+        # of the true class by the network of another fold, or of the class that is predicted
+        which = TRUE if is_train else PREDICTED
+        saliency = patch_saliency(args.maps, which, index, images.shape[1:3])
+    return PatchView(
+        image_of=image_of,
+        centers=grid.relative_centers(
+            index["y_px"].to_numpy(),
+            index["x_px"].to_numpy(),
+            int(index["height_px"].iloc[0]),
+            images.shape[1],
+        ),
+        index=index[list(boxes)],
+        n_classes=n_classes,
+        image=lambda i: images[image_rows[i]],
+        pixels=args.pixels,
+        embeddings=args.embeddings,
+        labels=labels if is_train else None,
+        folds=folds,
+        probabilities=_probabilities(args, classifier, index, folds),
+        saliency=saliency,
+        foreground=None if np.isnan(found).any() else found,
+    )
+
+
+def _folds(args: argparse.Namespace, image_rows: np.ndarray) -> np.ndarray:
+    table = read_table(args.images.with_suffix(".parquet"), "images").iloc[image_rows]
+    return assign_folds(table["label"].to_numpy(), table["group"].tolist(), args.n_folds, args.seed)
+
+
+def _probabilities(
+    args: argparse.Namespace, classifier: Any, index: pd.DataFrame, folds: np.ndarray | None
+) -> np.ndarray:
+    """Class probabilities of patches by a classifier that was not fitted on their images."""
+    found = np.empty((len(index), len(classifier.bias)), np.float32)
+    if folds is None:
+        _ask(classifier, args.embeddings, index, np.arange(len(index)), found)
+        return found
+    for fold in np.unique(folds):
+        dim = read_array(args.embeddings[0]).shape[1]
+        limit = row_limits(args.max_fit_mib, dim, classifier.bytes_per_value, 0)[0]
+        others = sample(index[folds != fold], limit, args.seed)
+        fitted = classifier.refitted(gather(args.embeddings, others), others["label"].to_numpy())
+        _ask(fitted, args.embeddings, index, np.flatnonzero(folds == fold), found)
+    return found
+
+
+def _ask(
+    classifier: Any, shards: list[Path], index: pd.DataFrame, rows: np.ndarray, out: np.ndarray
+) -> None:
+    for part in np.array_split(rows, max(1, len(rows) // 8192)):
+        out[part] = softmax(classifier.logits(gather(shards, index.iloc[part])))
+
+
+def background_auc(scores: np.ndarray, patches: PatchView) -> Estimate:
+    """How well scores tell patches without any of the object from the others, by image."""
+    if patches.foreground is None:
+        return Estimate(*[float("nan")] * 3)
+    weights = draw_weights(patches.n_images, BOOTSTRAP_SEED)
+    background = patches.foreground == 0
+    return estimate(binary_auc_draws(background, scores, patches.image_of, weights))
+
+
+def leak(args: argparse.Namespace, classifier: Any, train: PatchView) -> list[dict[str, Any]]:
+    """Patch log-loss on train, out of fold, and on val.
+
+    An encoder that was trained on the labels of train images tells them apart better than new
+    ones, even to a classifier that has not met them: then the first is lower than the second.
+    """
+    index = read_table(args.index, "patches")
+    val = index[index["split"] == "val"].reset_index(drop=True)
+    image_of = np.unique(val["image_row"].to_numpy(), return_inverse=True)[1]
+    of_val = _probabilities(args, classifier, val, None)
+    rows = []
+    for split, labels, probabilities, images in (
+        ("train", train.labels, train.probabilities, train.image_of),
+        ("val", val["label"].to_numpy(), of_val, image_of),
+    ):
+        if labels is None or probabilities is None:
+            continue  # a view without them has nothing to leak
+        weights = draw_weights(int(images[-1]) + 1, BOOTSTRAP_SEED)
+        loss = estimate(log_loss_draws(labels, probabilities, images, weights))
+        rows.append(row(args.about, split, "log_loss", loss, weights.shape[1]))
+    return rows
+
+
+def row(
+    about: dict[str, Any], split: str, measure: str, found: Estimate, n_images: int, **more: float
+) -> dict[str, Any]:
+    """One row of table ``detection``."""
+    named = {k: v for k, v in run_columns(about).items() if k != "fusion"}
+    values = {"value": found.value, "low": found.low, "high": found.high, "n_images": n_images}
+    return named | {"split": split, "measure": measure} | values | {"work_s": 0.0} | more

@@ -1,0 +1,103 @@
+"""Detectors, explanations and the sweep, run through the workflow on few small scenes."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from harness import ROOT, copy_project, due, snakemake
+
+NOISY = ROOT / "tests/data/noisy.yaml"
+STUDY = "results/studies/noisy"
+RUN = "results/scenes/p20s11/seed0/bagnet17/logistic"
+CNN = "results/scenes/whole-image/seed0/resnet18"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copy_project(tmp_path_factory.mktemp("noisy"))
+    snakemake(folder, f"{STUDY}/metrics.parquet", overlay=NOISY)
+    return folder
+
+
+def table(project: Path, name: str) -> pd.DataFrame:
+    return pd.read_parquet(project / STUDY / f"{name}.parquet")
+
+
+def test_every_detector_is_swept_as_filter_and_as_weights(project: Path) -> None:
+    sweep = table(project, "sweep")
+    by_detector = sweep[sweep["detector"] != "none"].groupby("detector")
+    found = {name: set(map(tuple, rows[["use", "applied"]].values)) for name, rows in by_detector}
+    ways = {(use, applied) for use in ("filter", "weight") for applied in ("train", "test", "both")}
+    in_train = {way for way in ways if way[1] == "train"}
+    assert found.pop("small_loss") == in_train  # it needs labels, and test labels nobody may see
+    assert set(found) == {"random", "oracle_mask", "low_variance", "gradcam"}
+    assert all(way == ways for way in found.values())
+
+
+def test_the_share_that_was_asked_for_is_removed(project: Path) -> None:
+    sweep = table(project, "sweep")
+    rows = sweep[
+        (sweep["use"] == "filter") & (sweep["applied"] == "train") & (sweep["fraction"] > 0)
+    ]
+    n_train = 43 * 25  # patches of the train images
+    floor = rows["n_by_floor"] / n_train
+    np.testing.assert_allclose(rows["removed_train"] + floor, rows["fraction"], atol=0.02)
+
+
+def test_random_removal_is_compared_with_itself_and_keeping_all_with_nothing(project: Path) -> None:
+    sweep = table(project, "sweep")
+    random = sweep[sweep["detector"] == "random"]
+    assert (random["random_difference"] == 0).all()
+    assert sweep.loc[sweep["detector"] == "none", "difference"].isna().all()
+    others = sweep[sweep["detector"] != "none"]
+    assert others["difference"].between(others["difference_low"], others["difference_high"]).all()
+    assert others["p"].between(0, 1).all()
+
+
+def test_train_images_are_explained_by_a_network_that_never_saw_them(project: Path) -> None:
+    explained = pd.read_parquet(project / CNN / "maps/gradcam/explained.parquet")
+    folds = pd.read_parquet(project / CNN / "folds/0-of-2/folds.parquet").set_index("image_row")
+    train = explained["split"] == "train"
+    own = explained[train]
+    assert (own["fold"].to_numpy() == folds.loc[own["image_row"], "fold"].to_numpy()).all()
+    assert set(explained.loc[train, "fold"]) == {0, 1}
+    assert set(explained.loc[~train, "fold"]) == {-1}
+
+
+def test_the_oracle_is_right_and_chance_is_told(project: Path) -> None:
+    found = table(project, "detection")
+    found = found[found["measure"] == "background_auc"].set_index("detector")
+    assert (found.loc["oracle_mask", "value"] == 1).all()
+    random = found.loc["random"]
+    assert (random["low"] <= 0.5).all() and (random["high"] >= 0.5).all()
+
+
+def test_votes_are_split_by_saliency_and_foreground(project: Path) -> None:
+    rows = table(project, "background")
+    patches = pd.read_parquet(project / "results/scenes/p20s11/index.parquet")
+    n_patches = (patches["split"] == "test").sum()
+    for by in ("saliency", "foreground"):
+        part = rows[(rows["by"] == by) & (rows["measure"] == "log_loss")]
+        assert (part.groupby("classifier")["n_patches"].sum() == n_patches).all(), by
+    assert set(rows["classifier"]) == {"logistic", "own_head"}
+
+
+def test_maps_of_both_networks_are_measured(project: Path) -> None:
+    found = table(project, "faithfulness")
+    assert set(map(tuple, found[["encoder", "explain"]].values)) == {
+        ("resnet18", "gradcam"),
+        ("bagnet17", "gradcam"),
+        ("bagnet17", "evidence"),
+    }
+
+
+def test_an_edited_detector_reruns_detectors_and_sweep_only(project: Path) -> None:
+    path = project / "src/patchbench/detectors/low_variance.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("-grey.std(", "-2 * grey.std("), encoding="utf-8")
+    try:
+        jobs = due(project, f"{STUDY}/metrics.parquet", overlay=NOISY)
+    finally:
+        path.write_text(text, encoding="utf-8")
+    assert jobs == {"detect": 1, "sweep": 1, "collect": 1}
