@@ -71,6 +71,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         plugins.build("fusions", name, config["fusions"][name])
     for name in lists["cnns"]:
         open_cnn(name, config["cnns"][name], **FITTED)
+        _check_weights(config, f"cnns.{name}", plan.cnn_weights_file(config, name))
     _check_noise(config)
     for dataset in lists["datasets"]:
         _check_dataset(config, dataset)
@@ -130,14 +131,18 @@ def _check_encoders(config: Mapping[str, Any]) -> None:
     ]:
         if all(pair in refused for pair in pairs):
             raise UserError(refused[pairs[0]])
-    fetched = plan.published(config)
     for pair in product(encoders, patches):
         path = None if pair in refused else plan.weights_file(config, *pair)
-        if path and path not in fetched and not Path(path).is_file():
-            raise UserError(
-                f"config: encoders.{pair[0]}.weights is {path!r}, but there is no such file; give "
-                "'scratch', 'imagenet' or the path of a checkpoint"
-            )
+        _check_weights(config, f"encoders.{pair[0]}", path)
+
+
+def _check_weights(config: Mapping[str, Any], entry: str, path: str | None) -> None:
+    """A checkpoint that an entry starts from is there, or will be fetched."""
+    if path and path not in plan.published(config) and not Path(path).is_file():
+        raise UserError(
+            f"config: {entry}.weights is {path!r}, but there is no such file; give "
+            "'scratch', 'imagenet' or the path of a checkpoint"
+        )
 
 
 def _check_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:

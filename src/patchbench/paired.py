@@ -35,3 +35,30 @@ def difference(draws: np.ndarray, other: np.ndarray) -> Difference:
     side = min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1
     p = min(1.0, 2 * side / (len(drawn) + 1))
     return Difference(float(apart[0]), float(low), float(high), float(p))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Adjust several p for having asked several questions; all errors together stay below p.
+
+    Holm, "A simple sequentially rejective multiple test procedure" (Scandinavian Journal of
+    Statistics, 1979): the smallest p counts as often as there are questions, the next one time
+    fewer, and none becomes smaller than the one before.
+
+    Parameters
+    ----------
+    p : float array, (n,)
+        Known and 0-1, in any order.
+
+    Returns
+    -------
+    adjusted : float64 array, (n,)
+        In the order of ``p``, at most 1.
+
+    >>> holm(np.array([0.5, 0.01, 0.02])).round(2)
+    array([0.5 , 0.03, 0.04])
+    """
+    order = np.argsort(p, kind="stable")
+    stepped = np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
+    return adjusted

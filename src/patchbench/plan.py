@@ -304,3 +304,14 @@ def grad_cam(config: Config, dataset: str, seed: int) -> str | None:
     if cnn is None or GRAD_CAM not in config["benchmark"]["explain"]:
         return None
     return CNN_MAPS.format(dataset=dataset, seed=seed, cnn=cnn, explain=GRAD_CAM)
+
+
+def figures(config: Config) -> list[tuple[str, str]]:
+    """Every dataset with every figure that has something to show in a study of this kind."""
+    names = [name for name in plugins.available("figures") if _applies(config, name)]
+    return list(product(config["benchmark"]["datasets"], names))
+
+
+def _applies(config: Config, figure: str) -> bool:
+    asked = getattr(plugins.load("figures", figure), "applies", None)
+    return asked is None or bool(asked(config))

@@ -26,6 +26,8 @@ SECTIONS = {
     "encoders": "Encoder",
     "classifiers": "Classifier",
     "fusions": "Fusion",
+    "detectors": "Detector",
+    "explain": "Explain",
 }
 
 
@@ -58,6 +60,8 @@ def method_table(section: str) -> str:
     head = {
         "datasets": ["dataset", "what", "masks", "licence"],
         "fusions": ["fusion", "score of a class", "blind to place", "fitted", "source"],
+        "detectors": ["detector", "a patch is noise if it is", "needs labels", "control", "source"],
+        "explain": ["explanation", "map", "source"],
     }.get(section, [section.removesuffix("s"), "what", "source"])
     return table(head, rows)
 
@@ -68,6 +72,8 @@ def describe(section: str, cls: Any) -> list[str]:
         return [cls.summary, _yes(cls.masks), cls.licence]
     if section == "fusions":
         return [cls.summary, _yes(cls.order_agnostic), _yes(cls.fitted), cls.source]
+    if section == "detectors":
+        return [cls.summary, _yes(cls.uses_labels), _yes(cls.control), cls.source]
     return [cls.summary, cls.source]
 
 

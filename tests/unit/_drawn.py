@@ -43,6 +43,13 @@ def sized() -> Study:
     )
 
 
+def noisy() -> Study:
+    """All detectors, on more methods than are drawn."""
+    return make_study(
+        n_encoders=4, n_fusions=1, n_seeds=2, detectors=plugins.available("detectors")
+    )
+
+
 def holed() -> Study:
     """No interval, no AUC for one encoder, no costs for another, nothing trained."""
     study = make_study(n_encoders=2, cnns=())
@@ -66,7 +73,9 @@ def without_results() -> Study:
     return replace(make_study(n_encoders=1), **empty)
 
 
-STUDIES = {f.__name__: cache(f) for f in (make_study, tiny, crowded, sized, holed, without_results)}
+STUDIES = {
+    f.__name__: cache(f) for f in (make_study, tiny, crowded, sized, noisy, holed, without_results)
+}
 
 
 @cache

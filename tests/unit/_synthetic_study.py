@@ -8,6 +8,7 @@ import pandas as pd
 
 from patchbench import tables
 from patchbench.study import Study
+from unit._synthetic_noise import found_rows, sweep_rows, vote_rows
 
 FUSIONS = ("center_weighted", "majority_vote", "max_logit", "mean_logits", "mean_probability")
 ENCODERS = ("bagnet17", "sift", "tile2vec", "bagnet33", "sift-dense", "vlad", "moments", "colour")
@@ -34,6 +35,7 @@ def make_study(
     controls: bool = True,
     encoders: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
+    detectors: Sequence[str] = (),
 ) -> Study:
     """Make a study whose numbers look like real ones; the same arguments give the same study."""
     rng = np.random.default_rng(0)
@@ -53,6 +55,16 @@ def make_study(
                 _add_predictions(predictions, (dataset, *run, seed), auc, class_names)
             _add_costs(found, dataset, seed, runs, rng)
             _add_history(found, dataset, seed, runs, rng)
+    swept = [
+        (d, p, e, c, seed)
+        for d in datasets
+        for p in patches
+        for e in names
+        for c in classifiers
+        for seed in range(n_seeds)
+        if detectors and c != "majority_class"
+    ]
+    lists = {"datasets": datasets, "seeds": list(range(n_seeds)), "detectors": list(detectors)}
     places, sizes = [(d, p) for d in datasets for p in patches], {p: SIZES[p] for p in patches}
     return Study(
         name="default",
@@ -66,14 +78,14 @@ def make_study(
             [r for place in places for e in names for r in _map_rows(place, e, len(class_names))],
             "all_embedding_map",
         ),
-        detection=_frame([], "detection"),
-        sweep=_frame([], "sweep"),
-        background=_frame([], "background"),
+        detection=_frame([r for s in swept for r in found_rows(s, detectors)], "detection"),
+        sweep=_frame([r for s in swept for r in sweep_rows(s, detectors)], "sweep"),
+        background=_frame([r for s in swept for r in vote_rows(s)], "background"),
         faithfulness=_frame([], "all_faithfulness"),
         extraction={f"{d}/{p}": _EXTRACTION | sizes[p] for d, p in places},
         thumbnails={name: _thumbnails(len(class_names), rng) for name in datasets},
         patch_thumbnails={f"{d}/{p}": _patches(len(class_names)) for d, p in places},
-        run=_RUN | {"study": "default", "config": _RUN["config"] | {"patches": sizes}},
+        run=_RUN | {"study": "default", "config": {"patches": sizes, "benchmark": lists}},
         methods={
             "encoders": {n: {"control": n == "random_projection"} for n in names},
             "fusions": {n: {"control": False, "summary": "A rule."} for n in FUSIONS},
@@ -96,7 +108,6 @@ _RUN: dict[str, Any] = {
     "versions": {"python": "3.11.9", "numpy": "2.4.0", "torch": "2.13.0"},
     "commit": "0123456789abcdef0123456789abcdef01234567",
     "date": "2026-01-02T03:04:05+00:00",
-    "config": {"patches": {"coarse": {"patch_size_px": 24}}, "benchmark": {"seeds": [0]}},
     "command": "snakemake --cores 2",
 }
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from patchbench import noise
 from patchbench.metrics import draw_weights
-from patchbench.paired import difference
+from patchbench.paired import difference, holm
 
 SCORES = st.lists(st.integers(0, 5), min_size=6, max_size=40)
 
@@ -74,6 +74,22 @@ def test_a_clear_difference_has_a_small_p_and_none_is_zero() -> None:
     assert clear.low > 0 and 0 < clear.p < 0.01
     unclear = difference(base + rng.normal(0, 0.01, 2001), base)
     assert unclear.low < 0 < unclear.high and unclear.p > 0.05
+
+
+def test_holm_follows_the_steps_by_hand() -> None:
+    """Sorted 0.01, 0.02, 0.03, 0.5 times 4, 3, 2, 1: 0.04, 0.06, 0.06, 0.5; none may fall."""
+    adjusted = holm(np.array([0.03, 0.01, 0.5, 0.02]))
+    np.testing.assert_allclose(adjusted, [0.06, 0.04, 0.5, 0.06])
+    np.testing.assert_allclose(holm(np.array([0.6, 0.7])), [1.0, 1.0])
+    assert holm(np.array([])).shape == (0,)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_keeps_the_order_and_lies_between_p_and_bonferroni(values: list[float]) -> None:
+    p = np.array(values)
+    adjusted = holm(p)
+    assert (adjusted >= p).all() and (adjusted <= np.minimum(1, p * len(p))).all()
+    assert (np.diff(adjusted[np.argsort(p, kind="stable")]) >= 0).all()
 
 
 def test_the_paired_p_is_uniform_when_there_is_no_difference() -> None:

@@ -62,7 +62,7 @@ def test_names_that_look_like_code_are_shown_not_run(tmp_path: Path) -> None:
     study = make_study(n_classes=2, classes=(NASTY, "rose"))
     study.datasets["scenes"]["left_out"] = [{"image_id": NASTY, "reason": NASTY}]
     study.run["command"] = NASTY
-    study.run["config"] = {"datasets": {NASTY: "</pre><script>alert(1)</script>"}}
+    study.run["config"]["datasets"] = {NASTY: "</pre><script>alert(1)</script>"}
     study.methods["encoders"]["sift"]["summary"] = NASTY
     text = page(replace(study, name=NASTY), tmp_path)
     parsed = Page(text)

@@ -55,6 +55,21 @@ def test_random_removal_is_compared_with_itself_and_keeping_all_with_nothing(pro
     assert others["p"].between(0, 1).all()
 
 
+def test_a_network_is_trained_without_each_fold_and_leaves_no_checkpoint(project: Path) -> None:
+    folder = project / CNN / "folds/1-of-2"
+    assert {p.name for p in folder.iterdir()} == {
+        "cnn.npz",
+        "cnn.log",
+        "cnn.cost.json",
+        "history.parquet",
+        "folds.parquet",
+    }
+    folds = pd.read_parquet(folder / "folds.parquet")
+    images = pd.read_parquet(project / "results/scenes/images.parquet")
+    assert set(folds["fold"][images["split"] == "train"]) == {0, 1}
+    assert set(folds["fold"][images["split"] != "train"]) == {-1}
+
+
 def test_train_images_are_explained_by_a_network_that_never_saw_them(project: Path) -> None:
     explained = pd.read_parquet(project / CNN / "maps/gradcam/explained.parquet")
     folds = pd.read_parquet(project / CNN / "folds/0-of-2/folds.parquet").set_index("image_row")

@@ -17,7 +17,6 @@ from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
 from patchbench.fingerprint import fingerprint, folder_digest
-from patchbench.plugins import available
 from patchbench.records import open_dataset
 from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY, WEIGHTS
 

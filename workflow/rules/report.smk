@@ -2,12 +2,8 @@
 # Reads:  the tables of all runs of the study
 # Writes: results/studies/{study}/{*.parquet, run.json, figures/, report.html}
 
-FIGURES = [
-    (dataset, figure)
-    for dataset in config["benchmark"]["datasets"]
-    for figure in available("figures")
-]
-FIGURE_MODULES = [f"patchbench.figures.{figure}" for figure in available("figures")]
+FIGURES = plan.figures(config)
+FIGURE_MODULES = sorted({f"patchbench.figures.{figure}" for _, figure in FIGURES})
 PAGE_PARTS = [
     f"{SRC}/patchbench/report/{name}"
     for name in ("template.html", "style.css", "table.js")

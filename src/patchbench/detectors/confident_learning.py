@@ -31,7 +31,7 @@ class Detector:
     uses: ClassVar[str] = "probabilities"
     uses_labels: ClassVar[bool] = True
     control: ClassVar[bool] = False
-    summary: ClassVar[str] = "a label that confident learning doubts"
+    summary: ClassVar[str] = "of a label that confident learning doubts"
     source: ClassVar[str] = "Northcutt et al., JAIR 2021, arXiv:1911.00068; cleanlab"
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ class Detector:
     uses: ClassVar[str] = "probabilities"
     uses_labels: ClassVar[bool] = False
     control: ClassVar[bool] = False
-    summary: ClassVar[str] = "high entropy of the patch classifier's out-of-fold prediction"
+    summary: ClassVar[str] = "undecided: high entropy of the out-of-fold prediction"
     source: ClassVar[str] = "Shannon 1948; used as in self-training"
 
     def fit(self, train: PatchView) -> None:

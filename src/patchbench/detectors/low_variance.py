@@ -21,7 +21,7 @@ class Detector:
     uses: ClassVar[str] = "pixels"
     uses_labels: ClassVar[bool] = False
     control: ClassVar[bool] = False
-    summary: ClassVar[str] = "little contrast inside the patch"
+    summary: ClassVar[str] = "almost without contrast"
     source: ClassVar[str] = "common practice, e.g. Lu et al., Nature BME 2021, arXiv:2004.09666"
 
     def fit(self, train: PatchView) -> None:

@@ -18,7 +18,7 @@ class Detector:
     uses: ClassVar[str] = "masks"
     uses_labels: ClassVar[bool] = False
     control: ClassVar[bool] = True
-    summary: ClassVar[str] = "little of the true object mask, the oracle"
+    summary: ClassVar[str] = "outside the true object mask"
     source: ClassVar[str] = "none"
 
     def fit(self, train: PatchView) -> None:

@@ -19,7 +19,7 @@ class Detector:
     uses: ClassVar[str] = "nothing"
     uses_labels: ClassVar[bool] = False
     control: ClassVar[bool] = True
-    summary: ClassVar[str] = "random, the control"
+    summary: ClassVar[str] = "picked at random"
     source: ClassVar[str] = "none"
 
     def fit(self, train: PatchView) -> None:

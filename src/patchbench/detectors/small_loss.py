@@ -22,7 +22,7 @@ class Detector:
     uses: ClassVar[str] = "probabilities"
     uses_labels: ClassVar[bool] = True
     control: ClassVar[bool] = False
-    summary: ClassVar[str] = "large out-of-fold loss under the image's label"
+    summary: ClassVar[str] = "against its image's label: large out-of-fold loss"
     source: ClassVar[str] = "Han et al., NeurIPS 2018, arXiv:1804.06872"
 
     def fit(self, train: PatchView) -> None:

@@ -34,7 +34,7 @@ class Detector:
     uses: ClassVar[str] = "images"
     uses_labels: ClassVar[bool] = False
     control: ClassVar[bool] = False
-    summary: ClassVar[str] = "not salient by the spectral residual of the image"
+    summary: ClassVar[str] = "not salient by the spectral residual of its image"
     source: ClassVar[str] = "Hou & Zhang, CVPR 2007"
 
     def __post_init__(self) -> None:

@@ -1,11 +1,23 @@
 """Labels beside points that collide with nothing, by trying places and keeping the best."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from patchbench.figures._style import SMALL_PT, Mark, page, text_width_in
+from patchbench.figures._style import (
+    CONTROL_COLOR,
+    INK,
+    MUTED,
+    SMALL_PT,
+    Mark,
+    fit,
+    page,
+    text_width_in,
+)
+
+LEADER_IN, NAME_IN = 0.27, 0.135  # from a panel to its names; between names
 
 
 def spread(
@@ -72,6 +84,48 @@ def spread_out(wanted: np.ndarray, apart: float, low: float, high: float) -> np.
             blocks[-1] += last
     places = [_start(b, apart, low, high) + apart * i for b in blocks for i in range(len(b))]
     return np.array(places)
+
+
+def names_beside(
+    ax: Axes,
+    marks: Mapping[Any, Mark],
+    ends: Mapping[str, tuple[float, float]],
+    names_in: float,
+) -> None:
+    """Marks and names right of a panel, by value, none nearer to the next than a line.
+
+    Parameters
+    ----------
+    ax : Axes
+        With final limits, and ``LEADER_IN + names_in`` inches free on its right.
+    marks : mapping
+        How each line is drawn.
+    ends : mapping
+        Where each line ends: fraction of the axes' width, value. One that ends at 1 is shown by
+        its dashes, others by their point.
+    names_in : float
+        Room for a name, inches.
+    """
+    low, high = ax.get_ylim()
+    box, dpi = ax.get_window_extent(), page(ax).dpi
+    width, height = box.width / dpi, box.height / dpi
+    free: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False}
+    names = sorted(ends, key=lambda name: (ends[name][1], name))
+    wanted = np.array([(ends[name][1] - low) / (high - low) * height for name in names])
+    for name, y in zip(names, spread_out(wanted, NAME_IN, 0.0, height) / height, strict=True):
+        start, value = ends[name]
+        at, bend, mark = (value - low) / (high - low), 1 + 0.03 / width, 1 + 0.17 / width
+        ax.plot([start, bend, mark], [at, at, y], color="#c4c4c4", linewidth=0.5, zorder=1.4,
+                **free)  # fmt: skip
+        look = marks[name]
+        if start < 1:
+            ax.plot(mark + 0.04 / width, y, **look.point(3.4), **free)
+        else:
+            ax.plot([mark, mark + 0.08 / width], [y, y], color=look.color, linestyle=look.dash,
+                    linewidth=1.0, **free)  # fmt: skip
+        grey = look.color in (CONTROL_COLOR, MUTED)
+        ax.text(1 + LEADER_IN / width, y, fit(name, names_in), va="center", fontsize=SMALL_PT,
+                color=MUTED if grey else INK, transform=ax.transAxes)  # fmt: skip
 
 
 def _best_box(

@@ -11,7 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from patchbench import results_table as results
 from patchbench.figures import _style as style
-from patchbench.figures._labels import spread_out
+from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside
 from patchbench.study import WHOLE_IMAGE, Study
 
 CAPTION = (
@@ -25,8 +25,8 @@ CAPTION = (
 _LEVELS = {"image": "Images", "patch": "Single patches"}
 _AUC, _ACCURACY = "auc_macro", "accuracy"
 _METRICS = {_AUC: "AUC-ROC", _ACCURACY: "Accuracy"}
-_MAX_LINES, _LEFT_IN, _BETWEEN_IN, _LEADER_IN, _MAX_NAMES_IN = 16, 0.5, 0.42, 0.27, 1.3
-_ROWS_APART_IN, _LINE_IN, _MARGIN = 0.3, 0.135, 0.32  # margin beside the outer sizes, in log2 px
+_MAX_LINES, _LEFT_IN, _BETWEEN_IN, _MAX_NAMES_IN = 16, 0.5, 0.42, 1.3
+_ROWS_APART_IN, _MARGIN = 0.3, 0.32  # margin beside the outer sizes, in log2 px
 _CHANCE, _CHANCE_MARK = "chance", style.Mark(style.MUTED, "", (0, (1, 2)), False, 1)
 Marks = dict[Any, style.Mark]
 Ends = dict[str, tuple[float, float]]
@@ -95,7 +95,7 @@ def draw(study: Study, dataset: str) -> Figure:
     frame = data(study, dataset)
     shown, lines, n_hidden = _to_draw(frame)
     about = _about_sizes(np.unique(shown["patch_size_px"].dropna()))
-    height = max(2.2, _LINE_IN * (len(lines) + 2))
+    height = max(2.2, NAME_IN * (len(lines) + 2))
     top, below = 0.66 if about else 0.48, height + _ROWS_APART_IN
     footer = _facts(study, dataset, frame, n_hidden)
     fig = style.figure(top + below + height + 0.48 + style.footer_in(footer))
@@ -104,10 +104,10 @@ def draw(study: Study, dataset: str) -> Figure:
     style.write(fig, 0.1, 0.34, about, color=style.MUTED)
     named_in = max([style.text_width_in(line) for line in lines], default=0.0)
     names_in = float(np.clip(named_in, 0.6, _MAX_NAMES_IN))
-    width = (style.WIDTH_IN - _LEFT_IN - _BETWEEN_IN - 0.06) / 2 - names_in - _LEADER_IN
+    width = (style.WIDTH_IN - _LEFT_IN - _BETWEEN_IN - 0.06) / 2 - names_in - LEADER_IN
     for i, metric in enumerate(_METRICS):
         for j, level in enumerate(_LEVELS):
-            left = _LEFT_IN + j * (width + _LEADER_IN + names_in + _BETWEEN_IN)
+            left = _LEFT_IN + j * (width + LEADER_IN + names_in + _BETWEEN_IN)
             ax = style.panel(fig, left, top + i * below, width, height)
             _panel(ax, study, shown, lines, (metric, level), names_in)
             ax.set_title("" if i else _LEVELS[level], fontsize=style.TEXT_PT, loc="left", pad=4)
@@ -150,7 +150,7 @@ def _panel(
     variants = sorted(set(shown["variant"]) - {""})
     marks = {line: _mark(study, own, variants) for line, own in rows.groupby("line")}
     ends = _lines(ax, marks, rows, sizes, lines) | _bands(ax, marks, rows) | chance
-    _names_beside(ax, marks, ends, names_in)
+    names_beside(ax, marks | {_CHANCE: _CHANCE_MARK}, ends, names_in)
 
 
 def _about_sizes(sizes: np.ndarray) -> str:
@@ -245,28 +245,3 @@ def _bands(ax: Axes, marks: Marks, rows: pd.DataFrame) -> Ends:
         ax.axhline(row["value"], color=look.color, linestyle=look.dash, linewidth=1.0, zorder=2)
         ends[row["line"]] = (1.0, float(row["value"]))
     return ends
-
-
-def _names_beside(ax: Axes, marks: Marks, ends: Ends, names_in: float) -> None:
-    """Marks and names right of the panel, by value, none nearer to the next than a line."""
-    low, high = ax.get_ylim()
-    box, dpi = ax.get_window_extent(), style.page(ax).dpi
-    width, height = box.width / dpi, box.height / dpi
-    free: dict[str, Any] = {"transform": ax.transAxes, "clip_on": False}
-    names = sorted(ends, key=lambda name: (ends[name][1], name))
-    wanted = np.array([(ends[name][1] - low) / (high - low) * height for name in names])
-    for name, y in zip(names, spread_out(wanted, _LINE_IN, 0.0, height) / height, strict=True):
-        start, value = ends[name]
-        at, bend, mark = (value - low) / (high - low), 1 + 0.03 / width, 1 + 0.17 / width
-        ax.plot([start, bend, mark], [at, at, y], color="#c4c4c4", linewidth=0.5, zorder=1.4,
-                **free)  # fmt: skip
-        look = marks.get(name, _CHANCE_MARK)
-        if start < 1:
-            ax.plot(mark + 0.04 / width, y, **look.point(3.4), **free)
-        else:
-            ax.plot([mark, mark + 0.08 / width], [y, y], color=look.color, linestyle=look.dash,
-                    linewidth=1.0, **free)  # fmt: skip
-        grey = look.color in (style.CONTROL_COLOR, style.MUTED)
-        ax.text(1 + _LEADER_IN / width, y, style.fit(name, names_in), va="center",
-                fontsize=style.SMALL_PT, color=style.MUTED if grey else style.INK,
-                transform=ax.transAxes)  # fmt: skip

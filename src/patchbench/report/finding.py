@@ -16,7 +16,8 @@ from patchbench import runtimes
 from patchbench.auc import macro_auc
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.metrics import COVERAGE, draw_weights
-from patchbench.study import NONE, WHOLE_IMAGE, Study
+from patchbench.report import noise
+from patchbench.study import WHOLE_IMAGE, Study
 
 Row = Mapping[str, Any]
 
@@ -52,6 +53,7 @@ def _finding(study: Study, dataset: str) -> Finding:
         sentences[-1] += " " + _difference_text(study, dataset, best, network)
         sentences += _runtime_text(study, dataset, best, network)
     sentences.append(_floor_text(control))
+    sentences += noise.sentences(study, dataset)
     return Finding(dataset, sentences, best, network)
 
 
@@ -219,7 +221,6 @@ def gaps(study: Study) -> list[str]:
     unknown = times[times[["train_s", "inference_ms_per_image"]].isna().any(axis=1)]
     for row in unknown.drop_duplicates(["dataset", "patches", "encoder"]).to_dict("records"):
         found.append(f"{row['dataset']}: a runtime of {row['encoder']} was not recorded")
-    detectors = set(study.metrics["detector"]) - {NONE}
-    if not detectors:
+    if study.sweep.empty:
         found.append("no noisy-patch detector was run")
     return found

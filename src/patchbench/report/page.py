@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from patchbench import plugins, runtimes
+from patchbench import plan, plugins, runtimes
 from patchbench import results_table as results
 from patchbench.report.finding import findings, gaps
 from patchbench.study import NONE, Study
@@ -24,6 +24,8 @@ FIGURE_ORDER = (
     "roc_curves",
     "auc_against_patch_size",
     "auc_against_runtime",
+    "detector_sweep",
+    "background_votes",
     "embedding_map",
     "loss_curves",
     "dataset_overview",
@@ -65,6 +67,9 @@ def render(study: Study, figures: Path) -> str:
     )
     environment.filters["flat"] = flat
     columns, rows = result_rows(study)
+    asked: dict[str, list[str]] = {}
+    for dataset, figure in plan.figures(study.run["config"]):
+        asked.setdefault(dataset, []).append(figure)
     page = environment.get_template("template.html").render(
         study=study,
         run=study.run,
@@ -72,7 +77,10 @@ def render(study: Study, figures: Path) -> str:
         gaps=gaps(study),
         columns=columns,
         rows=rows,
-        pictures={name: pictures(figures / name, name) for name in sorted(study.datasets)},
+        pictures={
+            name: pictures(figures / name, name, asked.get(name, []))
+            for name in sorted(study.datasets)
+        },
         costs=cost_rows(study),
         cost_columns=list(runtimes.COST_COLUMNS.values()),
         config=yaml.safe_dump(study.run.get("config", {}), allow_unicode=True),
@@ -131,10 +139,10 @@ def _short(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
-def pictures(folder: Path, dataset: str) -> list[dict[str, Any]]:
-    """Every figure of one dataset: name, caption, and the picture itself or None."""
+def pictures(folder: Path, dataset: str, figures: list[str]) -> list[dict[str, Any]]:
+    """The figures of one dataset in order: name, caption, and the picture itself or None."""
     rank = {name: i for i, name in enumerate(FIGURE_ORDER)}
-    names = sorted(plugins.available("figures"), key=lambda name: (rank.get(name, 99), name))
+    names = sorted(figures, key=lambda name: (rank.get(name, 99), name))
     return [
         {
             "name": name,

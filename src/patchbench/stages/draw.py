@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchbench import plugins
+from patchbench import plan, plugins
 from patchbench.cost import Work
 from patchbench.io import replacing
 from patchbench.progress import progress
@@ -28,12 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Work:
-    """Write ``OUT/DATASET/FIGURE.{svg,pdf,png,csv}`` for every dataset and figure."""
+    """Write ``OUT/DATASET/FIGURE.{svg,pdf,png,csv}`` for every dataset and figure of the study."""
     from patchbench.figures import _style as style
 
     study = open_study(args.study)
-    names = plugins.available("figures")
-    jobs = [(dataset, name) for dataset in sorted(study.datasets) for name in names]
+    jobs = plan.figures(study.run["config"])
     for dataset, name in progress(jobs, "Drawing", "figure"):
         module = plugins.load("figures", name)
         stem = args.out / dataset / name

@@ -1,0 +1,146 @@
+"""Whether ignoring noisy patches helps, in plain sentences made from the sweep of detectors.
+
+Nothing is picked on test but the method: the share dropped is fixed beforehand, all detectors
+are counted, and p are adjusted for their number (:func:`patchbench.paired.holm`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import sweep_results
+from patchbench.paired import holm
+from patchbench.study import NONE, Study
+
+FRACTION = 0.5
+ALPHA = 0.05
+_WHERE = {"train": "in training", "both": "in training and in test"}
+_MINUS = "\N{MINUS SIGN}"
+Row = Mapping[str, Any]
+
+
+def sentences(study: Study, dataset: str) -> list[str]:
+    """One sentence on the method, then one or more for each place where patches are dropped."""
+    methods = sweep_results.swept(study, dataset)
+    if not methods:
+        return []
+    method = methods[0]
+    rows = sweep_results.of_method(sweep_results.steps(study, dataset), method)
+    rows = rows[(rows["use"] == "filter") & (rows["detector"] != NONE)]
+    if rows.empty:
+        return []
+    shares = np.unique(rows["fraction"])
+    share = float(shares[np.argmin(np.abs(shares - FRACTION))])
+    rows = rows[rows["fraction"] == share]
+    among = f", the highest of {len(methods)} swept methods" if len(methods) > 1 else ""
+    found = [
+        f"What dropping noisy patches does is told for {method['label']} (image AUC "
+        f"{method['value']:.3f} with all patches{among}) at a share of {100 * share:.0f} %, which "
+        "was fixed beforehand."
+    ]
+    for applied in _WHERE:
+        found += _about(study, dataset, rows[rows["applied"] == applied], method, applied)
+    return found
+
+
+def judged(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """Detectors that are no controls, with p adjusted over them; highest AUC first.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row per detector: one method, one place, one share.
+
+    Returns
+    -------
+    frame : DataFrame
+        With columns ``p_adjusted`` (against keeping all) and ``random_p_adjusted``; detectors
+        whose differences are not known are left out.
+    """
+    control = [sweep_results.is_control(study, name) for name in rows["detector"]]
+    known = rows[["p", "random_p", "difference", "random_difference"]].notna().all(axis=1)
+    own = rows[known & ~np.array(control, dtype=bool)]
+    own = own.assign(
+        p_adjusted=holm(own["p"].to_numpy()), random_p_adjusted=holm(own["random_p"].to_numpy())
+    )
+    return own.sort_values(["difference", "detector"], ascending=[False, True], ignore_index=True)
+
+
+def _about(study: Study, dataset: str, rows: pd.DataFrame, method: Row, applied: str) -> list[str]:
+    own = judged(study, rows)
+    if own.empty:
+        return []
+    share = float(rows["fraction"].iloc[0])
+    above_all = (own["difference"] > 0) & (own["p_adjusted"] < ALPHA)
+    above_chance = (own["random_difference"] > 0) & (own["random_p_adjusted"] < ALPHA)
+    worse = (own["difference"] < 0) & (own["p_adjusted"] < ALPHA)
+    helps, n = list(own.loc[above_all & above_chance, "detector"]), len(own)
+    text = f"Dropping {_share(share)} {_WHERE[applied]} helps with "
+    tried = "the one detector" if n == 1 else f"the {n} detectors"
+    images = f"on these {int(own['n_images'].max())} test images"
+    if helps:
+        text += (
+            f"{len(helps)} of {tried} ({_listed(helps)}): better than keeping all patches and "
+            f"than dropping as many at random {images}"
+        )
+    else:
+        text += f"none of {tried} more than chance explains {images}: " + (
+            f"{_counted(above_all)} better than keeping all patches, {_counted(above_chance)} "
+            "better than dropping as many at random, none both"
+            if (above_all | above_chance).any()
+            else "none is better than keeping all patches or than dropping as many at random"
+        )
+    text += f"; {_counted(worse)} worse than keeping all (p below {ALPHA:g} after Holm)."
+    best = {str(k): v for k, v in own.iloc[0].items()}
+    return [text, _best_text(study, dataset, best, method), *_oracle_text(study, rows)]
+
+
+def _best_text(study: Study, dataset: str, best: Row, method: Row) -> str:
+    text = (
+        f"The highest, {best['detector']}, changes image AUC by {_change(best, '')}, p = "
+        f"{best['p_adjusted']:.2g} after Holm, and is {_change(best, 'random_')} from dropping at "
+        f"random, p = {best['random_p_adjusted']:.2g}"
+    )
+    seconds = _seconds(study, dataset, method, str(best["detector"]))
+    if seconds is None:
+        return text + "; its time was not recorded."
+    return text + f"; its fit and scores took {seconds:.3g} s, maps and votes it reads not counted."
+
+
+def _oracle_text(study: Study, rows: pd.DataFrame) -> list[str]:
+    """What the true masks gain: the most that a perfect finder of background could."""
+    kinds = [sweep_results.kind_of(study, name) for name in rows["detector"]]
+    oracle = rows[[kind == sweep_results.ORACLE for kind in kinds]]
+    if oracle.empty or oracle["difference"].isna().all():
+        return ["Without true object masks it is not known what a perfect detector would gain."]
+    known = {str(k): v for k, v in oracle.iloc[0].items()}
+    return [f"A detector that knows the true object masks would change it by {_change(known, '')}."]
+
+
+def _change(row: Row, prefix: str) -> str:
+    """``+0.010 (paired 95 % interval 0.001 to 0.019)``, means over seeds."""
+    value, low, high = (row[f"{prefix}difference{end}"] for end in ("", "_low", "_high"))
+    text = f"{value:+.3f} (paired 95 % interval {low:+.3f} to {high:+.3f})"
+    return text.replace("-", _MINUS)
+
+
+def _seconds(study: Study, dataset: str, method: Row, detector: str) -> float | None:
+    rows = study.detection[study.detection["dataset"] == dataset]
+    rows = sweep_results.of_method(rows, method)
+    rows = rows[(rows["detector"] == detector) & (rows["split"] == "train")]
+    return None if rows.empty else float(rows["work_s"].mean())
+
+
+def _share(fraction: float) -> str:
+    return "half of the patches" if fraction == FRACTION else f"{100 * fraction:.0f} % of patches"
+
+
+def _counted(which: pd.Series) -> str:
+    n = int(which.sum())
+    return f"{n or 'none'} {'are' if n > 1 else 'is'}"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
