@@ -270,7 +270,8 @@ def explanations(config: Config) -> list[Explained]:
 
 def _explains(config: Config, name: str, run: Run) -> bool:
     if run.patches == WHOLE_IMAGE:
-        return bool(open_explain(config, name).needs != "patch_logits")
+        whole = open_cnn(run.encoder, config["cnns"][run.encoder], seed=0)
+        return whole.is_bagnet or open_explain(config, name).needs != "patch_logits"
     return uses_of(config, run.classifier) == "head"
 
 

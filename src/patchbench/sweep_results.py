@@ -4,15 +4,20 @@ Pure functions of a `Study`, as in ``results_table``; seeds are averaged.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from patchbench import plugins
 from patchbench import results_table as results
+from patchbench.paired import holm
 from patchbench.study import NONE, Study
 
 RANDOM, ORACLE = "random", "oracle_mask"
+FRACTION = 0.5  # share at which detectors are compared, fixed before any of them ran
+ALPHA = 0.05
 METHOD = ["patches", "encoder", "classifier"]
 _STEP = [*METHOD, "detector", "use", "applied", "fraction"]
 _MEANS = (
@@ -87,3 +92,112 @@ def of_method(frame: pd.DataFrame, method: Mapping[str, Any]) -> pd.DataFrame:
     for column in METHOD:
         frame = frame[frame[column] == method[column]]
     return frame
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What dropping one share of the patches does to one method.
+
+    Attributes
+    ----------
+    method : dict
+        The swept method that is best with all patches kept, a row of `swept`.
+    share : float
+        The swept share that is nearest to `FRACTION`.
+    rows : DataFrame
+        Rows of `steps` at that share, a row per detector and place.
+    """
+
+    method: dict[str, Any]
+    share: float
+    rows: pd.DataFrame
+
+    def applied(self, place: str) -> pd.DataFrame:
+        """Rows of one place: ``train``, ``test`` or ``both``."""
+        return self.rows[self.rows["applied"] == place]
+
+
+def answer(study: Study, dataset: str) -> Answer | None:
+    """The answer for a dataset; None where nothing was swept."""
+    methods = swept(study, dataset)
+    if not methods:
+        return None
+    rows = of_method(steps(study, dataset), methods[0])
+    rows = rows[(rows["use"] == "filter") & (rows["detector"] != NONE)]
+    if rows.empty:
+        return None
+    shares = np.unique(rows["fraction"])
+    share = float(shares[np.argmin(np.abs(shares - FRACTION))])
+    return Answer(methods[0], share, rows[rows["fraction"] == share])
+
+
+def judged(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    """Detectors that are no controls, with p adjusted over them; highest AUC first.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row per detector: one method, one place, one share.
+
+    Returns
+    -------
+    frame : DataFrame
+        With columns ``p_adjusted`` (against keeping all) and ``random_p_adjusted``, and bool
+        ``better`` and ``random_better``, ``worse`` than keeping all; detectors whose
+        differences are not known are left out.
+    """
+    control = [is_control(study, name) for name in rows["detector"]]
+    known = rows[["p", "random_p", "difference", "random_difference"]].notna().all(axis=1)
+    own = rows[known & ~np.array(control, dtype=bool)]
+    own = own.assign(
+        p_adjusted=holm(own["p"].to_numpy()), random_p_adjusted=holm(own["random_p"].to_numpy())
+    )
+    own = own.assign(
+        better=(own["difference"] > 0) & (own["p_adjusted"] < ALPHA),
+        random_better=(own["random_difference"] > 0) & (own["random_p_adjusted"] < ALPHA),
+        worse=(own["difference"] < 0) & (own["p_adjusted"] < ALPHA),
+    )
+    return own.sort_values(["difference", "detector"], ascending=[False, True], ignore_index=True)
+
+
+def table(study: Study, dataset: str) -> list[dict[str, Any]]:
+    """The answer as a table, a row per detector in the order of their gain, ready for JSON.
+
+    Every row has ``detector``, ``control``, ``work_s``; ``background_auc``, ``train`` and
+    ``both`` are each a value with the ends of its interval, the latter two differences of
+    image AUC; ``train_helps`` and ``both_helps`` say whether it is better than keeping all
+    patches and than dropping at random, after Holm's adjustment.
+    """
+    found = answer(study, dataset)
+    if found is None:
+        return []
+    nothing = [float("nan")] * 3
+    rows: dict[str, dict[str, Any]] = {}
+    for place in ("both", "train"):
+        own = found.applied(place).sort_values("difference", ascending=False)
+        good = judged(study, own)
+        helps = set(good.loc[good["better"] & good["random_better"], "detector"])
+        for step in own.to_dict("records"):
+            name = str(step["detector"])
+            row = rows.setdefault(
+                name, {"detector": name, "control": is_control(study, name), "both": nothing}
+            )
+            row[place] = [float(step[f"difference{end}"]) for end in ("", "_low", "_high")]
+            row[f"{place}_helps"] = name in helps
+    for name, row in rows.items():
+        row |= _detection(study, dataset, found.method, name)
+        row.setdefault("both_helps", False)
+    return list(rows.values())
+
+
+def _detection(
+    study: Study, dataset: str, method: Mapping[str, Any], detector: str
+) -> dict[str, Any]:
+    """How well a detector tells background among train patches, and its seconds."""
+    rows = of_method(study.detection[study.detection["dataset"] == dataset], method)
+    rows = rows[(rows["detector"] == detector) & (rows["split"] == "train")]
+    values = rows[["value", "low", "high", "work_s"]].mean()
+    return {
+        "background_auc": [float(values[end]) for end in ("value", "low", "high")],
+        "work_s": float(values["work_s"]),
+    }

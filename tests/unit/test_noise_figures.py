@@ -117,7 +117,7 @@ def test_p_are_adjusted_over_the_detectors_and_never_over_controls() -> None:
             "random_difference": [0.0, 0.1, 0.0, 0.03, np.nan],
         }
     )
-    found = noise.judged(study_of(DETECTORS), rows)
+    found = sweep_results.judged(study_of(DETECTORS), rows)
     assert list(found["detector"]) == ["low_variance", "entropy"]
     np.testing.assert_allclose(found["p_adjusted"], [0.02, 0.03])
     np.testing.assert_allclose(found["random_p_adjusted"], [0.04, 0.9])

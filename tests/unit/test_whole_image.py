@@ -11,8 +11,9 @@ import torch
 from patchbench.errors import UserError
 from patchbench.io import read_state, read_table, write_array, write_table
 from patchbench.networks import image_classification
+from patchbench.networks.published import bagnet as published_bagnet
 from patchbench.networks.published import cnn as published_cnn
-from patchbench.networks.settings import CNN_TYPES
+from patchbench.networks.settings import TORCHVISION_TYPES
 from patchbench.networks.torchvision_models import build, published
 from patchbench.networks.training import _let_learn
 from patchbench.networks.whole_image import WholeImageCnn, open_cnn
@@ -39,10 +40,40 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", CNN_TYPES)
+@pytest.mark.parametrize("kind", TORCHVISION_TYPES)
 def test_published_weights_are_those_that_torchvision_names(kind: str) -> None:
     assert WholeImageCnn(type=kind, weights="imagenet").published() == published(kind)
     assert published_cnn(kind).checksum.startswith("sha256-begins:")
+
+
+def test_a_bagnet_is_a_whole_image_network_too(tmp_path: Path) -> None:
+    small = {"width": 2, "layers": [1, 1, 1, 1]}
+    cnn = open_cnn("mine", {"type": "bagnet9", "crop": 0.5} | small | SETTINGS, seed=0)
+    cnn.fit(*DATA)
+    again = open_cnn("mine", {"type": "bagnet9"} | small, seed=0)
+    again.restore(cnn.state())
+    logits = cnn.predict_logits(IMAGES, VAL)
+    np.testing.assert_array_equal(again.predict_logits(IMAGES, VAL), logits)
+    places = cnn._network.patch_logits(cnn._scale.tensor(IMAGES[VAL], "cpu"))
+    np.testing.assert_allclose(places.mean(dim=(1, 2)).detach().numpy(), logits, atol=1e-5)
+
+
+def test_a_bagnet_has_the_authors_weights_and_asks_for_their_size() -> None:
+    published = WholeImageCnn(type="bagnet33", weights="imagenet").published()
+    assert published == published_bagnet(33)
+    with pytest.raises(UserError, match=r"width is 16 and layers .* published networks have 64"):
+        open_cnn("bagnet33", {"weights": "imagenet", "width": 16}, seed=0)
+
+
+def test_settings_of_bagnets_are_refused_for_others() -> None:
+    with pytest.raises(UserError, match="settings of BagNets, and type is 'resnet18'; leave them"):
+        open_(width=16)
+
+
+def test_a_crop_below_the_receptive_field_is_refused() -> None:
+    cnn = open_cnn("bagnet17", {"crop": 0.5, "width": 2, "layers": [1, 1, 1, 1]}, seed=0)
+    with pytest.raises(UserError, match=r"crop 0.5 of 32 x 32 px.*raise crop or the image size"):
+        cnn.fit(*DATA)
 
 
 def test_freezing_random_features_is_refused_with_the_way_out() -> None:

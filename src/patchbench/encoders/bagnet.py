@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from patchbench.errors import UserError
 from patchbench.networks.settings import (
-    IMAGENET,
+    BAGNET_LAYERS,
+    BAGNET_WIDTH,
     PRECISIONS,
     SCRATCH,
     Trained,
     check_bagnet,
+    check_bagnet_crop,
     check_choice,
+    check_freeze,
 )
 from patchbench.patchset import checked
 from patchbench.seeds import derive
@@ -33,9 +35,6 @@ if TYPE_CHECKING:
 _BATCH_PATCHES = 64
 # the feature maps of one image are large already; more would only leave the processor's caches
 _BATCH_IMAGES = 1
-# Training here takes hundreds to thousands of steps; at the published 0.001 the statistics of
-# the stem would still be near their initial values at the end.
-_STEM_MOMENTUM = 0.1
 
 
 def __getattr__(name: str) -> Any:
@@ -78,8 +77,8 @@ class Encoder(Trained):
 
     patch_size_px: int
     receptive_field_px: int = 17
-    width: int = 64
-    layers: tuple[int, ...] = (3, 4, 6, 3)
+    width: int = BAGNET_WIDTH
+    layers: tuple[int, ...] = BAGNET_LAYERS
     weights: str = SCRATCH
     freeze: bool = False
     dense: bool = True
@@ -99,23 +98,14 @@ class Encoder(Trained):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_bagnet(self.receptive_field_px, self.width, self.layers)
+        check_bagnet(self.receptive_field_px, self.width, self.layers, self.weights)
         check_choice("inference", self.inference, PRECISIONS)
         if self.patch_size_px < self.receptive_field_px:
             raise ValueError(
                 f"patch_size_px is {self.patch_size_px}, less than receptive_field_px "
                 f"{self.receptive_field_px}; take larger patches or another BagNet"
             )
-        if self.weights == IMAGENET and (self.width, *self.layers) != (64, 3, 4, 6, 3):
-            raise ValueError(
-                f"weights is {IMAGENET!r}, but width is {self.width} and layers is "
-                f"{list(self.layers)}; the published networks have 64 and [3, 4, 6, 3]"
-            )
-        if self.freeze and self.weights == SCRATCH:
-            raise ValueError(
-                f"freeze is true, but weights is {SCRATCH!r}: random features would stay random; "
-                f"set weights to {IMAGENET!r} or to a checkpoint"
-            )
+        check_freeze(self.freeze, self.weights)
 
     @property
     def dim(self) -> int:
@@ -148,7 +138,8 @@ class Encoder(Trained):
 
         if data.train_labels is None or data.val_labels is None:
             raise ValueError("BagNet learns from labels of images, but none were handed over")
-        self._check_crop(*data.images.shape[1:3])
+        crop, (height_px, width_px) = self.recipe.augmentation, data.images.shape[1:3]
+        check_bagnet_crop("encoder bagnet", crop, self.receptive_field_px, height_px, width_px)
         seed = derive(self.seed, "encoder", "bagnet")
         with reproducible(seed, self.threads):
             self._network = self._build(data.n_classes)
@@ -156,8 +147,7 @@ class Encoder(Trained):
                 self._scale = Scale.of(data.images, data.train_rows)
             else:
                 self._scale = Scale.imagenet()
-                start_from(self._network, data.weights, replaceable="fc.")
-            self._network.freeze(self.freeze)
+                start_from(self._network, data.weights, "fc.", freeze=self.freeze)
             history = train_classifier(
                 self._network,
                 LabelledImages(data.images, data.train_rows, data.train_labels),
@@ -170,22 +160,12 @@ class Encoder(Trained):
         self._prepare()
         return history
 
-    def _check_crop(self, height_px: int, width_px: int) -> None:
-        sides = self.recipe.augmentation.crop_sides(height_px, width_px)
-        if min(sides) < self.receptive_field_px:
-            raise UserError(
-                f"encoder bagnet: crop {self.crop} of {height_px} x {width_px} px images is less "
-                f"than receptive_field_px {self.receptive_field_px}; raise crop or the image size"
-            )
-
     def _build(self, n_classes: int) -> "BagNet":
-        from patchbench.networks.bagnet import BagNet
+        from patchbench.networks.bagnet import SHORT_TRAINING_MOMENTUM, BagNet
         from patchbench.networks.weights import placed
 
-        network = BagNet(
-            self.receptive_field_px, n_classes, self.width, self.layers, _STEM_MOMENTUM
-        )
-        return placed(network, self.device)
+        shape = (self.receptive_field_px, n_classes, self.width, self.layers)
+        return placed(BagNet(*shape, SHORT_TRAINING_MOMENTUM), self.device)
 
     def _prepare(self) -> None:
         from patchbench.networks.folding import folded

@@ -60,6 +60,11 @@ class Bottleneck(nn.Module):
         return functional.relu(out.add_(shortcut), inplace=True)
 
 
+# A training of hundreds to thousands of steps: at the published 0.001 the statistics of the stem
+# would still be near their initial values at its end.
+SHORT_TRAINING_MOMENTUM = 0.1
+
+
 class BagNet(nn.Module):
     """The published network: parameters, order of operations and state-dict names.
 
@@ -74,8 +79,7 @@ class BagNet(nn.Module):
     layers : sequence of 4 ints
         Blocks per stage; (3, 4, 6, 3) as published.
     stem_momentum : float
-        How fast the stem's batch norm follows its input while training; 0.001 as published,
-        too slow for a training of fewer than thousands of steps.
+        How fast the stem's batch norm follows its input while training; 0.001 as published.
 
     Raises
     ------
@@ -117,21 +121,6 @@ class BagNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        self._frozen = False
-
-    def freeze(self, frozen: bool = True) -> None:
-        """Keep the features as they are in training, or let them learn too."""
-        self._frozen = frozen
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad = not frozen or name.startswith("fc.")
-
-    def train(self, mode: bool = True) -> "BagNet":
-        """Switch to training; frozen features keep the statistics of their batch norms."""
-        super().train(mode)
-        if self._frozen:
-            for child in self.children():
-                child.train(mode and child is self.fc)
-        return self
 
     def _features(self, images: Tensor) -> Tensor:
         # Nothing stands between the two stem convolutions, so their product is one 3x3

@@ -51,7 +51,9 @@ def _damaged(path: Path) -> str:
     return f"{path} is no PyTorch checkpoint or is cut off; delete it and fetch it again"
 
 
-def start_from(network: nn.Module, path: Path | None, replaceable: str) -> None:
+def start_from(
+    network: nn.Module, path: Path | None, replaceable: str, freeze: bool = False
+) -> None:
     """Give a network the weights of a checkpoint.
 
     Parameters
@@ -64,6 +66,8 @@ def start_from(network: nn.Module, path: Path | None, replaceable: str) -> None:
         The last layer: parameters whose names begin so stay as they are where the file has
         none of that shape (the number of classes differs), and are left out where the network
         has none.
+    freeze : bool
+        Let nothing but that layer learn.
 
     Raises
     ------
@@ -90,6 +94,8 @@ def start_from(network: nn.Module, path: Path | None, replaceable: str) -> None:
         )
     counters = {name: value for name, value in wanted.items() if name not in found}
     network.load_state_dict(found | counters)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad = not freeze or name.startswith(replaceable)
 
 
 def _mismatch(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str | None:

@@ -59,5 +59,5 @@ def bagnet(receptive_field_px: int) -> Published:
 
 
 def cnn(kind: str) -> Published:
-    """The weights of one of `settings.CNN_TYPES` that torchvision trained on ImageNet."""
+    """The weights of one of `settings.TORCHVISION_TYPES` that torchvision trained on ImageNet."""
     return Published(_TORCHVISION_FOLDER + _CNN_FILES[kind])

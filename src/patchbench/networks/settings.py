@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from patchbench.errors import UserError
+
 BAGNET_RECEPTIVE_FIELDS_PX = (9, 17, 33)
-CNN_TYPES = ("resnet18", "resnet50", "vgg16_bn")
+TORCHVISION_TYPES = ("resnet18", "resnet50", "vgg16_bn")
+# name of a BagNet among the whole-image networks: its receptive field, px
+BAGNET_TYPES = {f"bagnet{px}": px for px in BAGNET_RECEPTIVE_FIELDS_PX}
+CNN_TYPES = (*TORCHVISION_TYPES, *BAGNET_TYPES)
 PRECISIONS = ("auto", "float32", "bfloat16")
 SCHEDULES = ("one-cycle", "constant")
 # where the distant tile of a triplet comes from
 OTHER_IMAGE, ANYWHERE = DISTANT = ("other-image", "anywhere")
 # where weights come from, if not from a checkpoint
 SCRATCH, IMAGENET = "scratch", "imagenet"
+# stem channels and blocks per stage of a BagNet as published
+BAGNET_WIDTH, BAGNET_LAYERS = 64, (3, 4, 6, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,10 +192,37 @@ def check_counts(**counts: int) -> None:
             raise ValueError(f"{name} is {count}; give at least 1")
 
 
-def check_bagnet(receptive_field_px: int, width: int, layers: Sequence[int]) -> None:
-    """Refuse with a ValueError an architecture that is no BagNet."""
+def check_bagnet(
+    receptive_field_px: int, width: int, layers: Sequence[int], weights: str = SCRATCH
+) -> None:
+    """Refuse with a ValueError an architecture that is no BagNet, or has no such weights."""
     if receptive_field_px not in BAGNET_RECEPTIVE_FIELDS_PX:
         raise ValueError(f"receptive_field_px is {receptive_field_px}; BagNets have 9, 17 or 33")
     check_counts(width=width)
     if len(layers) != 4 or min(layers) < 1:
         raise ValueError(f"layers is {list(layers)}; give 4 numbers of blocks, each at least 1")
+    if weights == IMAGENET and (width, *layers) != (BAGNET_WIDTH, *BAGNET_LAYERS):
+        raise ValueError(
+            f"weights is {IMAGENET!r}, but width is {width} and layers is {list(layers)}; the "
+            f"published networks have {BAGNET_WIDTH} and {list(BAGNET_LAYERS)}"
+        )
+
+
+def check_bagnet_crop(
+    what: str, crop: Augmentation, receptive_field_px: int, height_px: int, width_px: int
+) -> None:
+    """Refuse with a UserError crops of images that are smaller than what one feature sees."""
+    if min(crop.crop_sides(height_px, width_px)) < receptive_field_px:
+        raise UserError(
+            f"{what}: crop {crop.crop} of {height_px} x {width_px} px images is less than "
+            f"receptive_field_px {receptive_field_px}; raise crop or the image size"
+        )
+
+
+def check_freeze(freeze: bool, weights: str) -> None:
+    """Refuse with a ValueError to freeze features that nothing was learned by."""
+    if freeze and weights == SCRATCH:
+        raise ValueError(
+            f"freeze is true, but weights is {SCRATCH!r}: random features would stay random; "
+            f"set weights to {IMAGENET!r} or to a checkpoint"
+        )

@@ -43,7 +43,7 @@ def torchvision_models() -> ModuleType:
 
 
 def build(name: str, n_classes: int) -> nn.Module:
-    """One of `settings.CNN_TYPES` with random weights and ``n_classes`` outputs."""
+    """One of `settings.TORCHVISION_TYPES` with random weights and ``n_classes`` outputs."""
     network: nn.Module = getattr(torchvision_models(), name)(weights=None, num_classes=n_classes)
     return network
 

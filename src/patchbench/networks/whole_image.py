@@ -1,7 +1,8 @@
 """The whole-image CNN that patch methods are measured against, from scratch or from ImageNet.
 
 Networks by torchvision: ResNet (He et al., CVPR 2016, arXiv:1512.03385) and VGG with batch
-norm (Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556).
+norm (Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556). Ours: BagNet (Brendel & Bethge, ICLR
+2019, arXiv:1904.00760), which sees all places of an image but each through a small square.
 """
 
 from collections.abc import Mapping
@@ -13,12 +14,17 @@ import numpy as np
 import pandas as pd
 
 from patchbench.networks.settings import (
+    BAGNET_LAYERS,
+    BAGNET_TYPES,
+    BAGNET_WIDTH,
     CNN_TYPES,
-    IMAGENET,
     SCRATCH,
     Trained,
+    check_bagnet,
+    check_bagnet_crop,
     check_choice,
     check_counts,
+    check_freeze,
 )
 from patchbench.plugins import construct
 from patchbench.seeds import derive
@@ -30,7 +36,8 @@ if TYPE_CHECKING:
     from patchbench.networks.published import Published
 
 # the last layer, which tells the classes
-_HEADS = {"resnet18": "fc.", "resnet50": "fc.", "vgg16_bn": "classifier.6."}
+_HEADS = {"vgg16_bn": "classifier.6."}
+_HEAD = "fc."
 
 
 def open_cnn(entry: str, spec: Mapping[str, Any], **fixed: Any) -> "WholeImageCnn":
@@ -56,10 +63,13 @@ class WholeImageCnn(Trained):
     Parameters
     ----------
     type : str
-        ``resnet18``, ``resnet50`` or ``vgg16_bn``.
+        ``resnet18``, ``resnet50``, ``vgg16_bn``, ``bagnet9``, ``bagnet17`` or ``bagnet33``.
+    width, layers : int, list of 4 ints
+        Of a BagNet: channels of the stem, and blocks per stage; as published unless given.
     weights : str
-        ``scratch``, ``imagenet`` (torchvision's first published set) or the path of a
-        checkpoint, whose last layer is replaced where the number of classes differs.
+        ``scratch``, ``imagenet`` (torchvision's first published set; of a BagNet the authors')
+        or the path of a checkpoint, whose last layer is replaced where the number of classes
+        differs.
     freeze : bool
         Train the last layer only; the features stay as the weights have them.
     epochs, batch_size, lr, crop, ...
@@ -67,6 +77,8 @@ class WholeImageCnn(Trained):
     """
 
     type: str = "resnet18"
+    width: int | None = None
+    layers: tuple[int, ...] | None = None
     weights: str = SCRATCH
     freeze: bool = False
 
@@ -74,17 +86,31 @@ class WholeImageCnn(Trained):
         super().__post_init__()
         check_choice("type", self.type, CNN_TYPES)
         check_counts(epochs=self.epochs)
-        if self.freeze and self.weights == SCRATCH:
+        check_freeze(self.freeze, self.weights)
+        if self.is_bagnet:
+            check_bagnet(BAGNET_TYPES[self.type], *self._size, self.weights)
+        elif self.width is not None or self.layers is not None:
             raise ValueError(
-                f"freeze is true, but weights is {SCRATCH!r}: random features would stay random; "
-                f"set weights to {IMAGENET!r} or to a checkpoint"
+                f"width and layers are settings of BagNets, and type is {self.type!r}; leave them "
+                f"out, or choose one of {', '.join(BAGNET_TYPES)}"
             )
+
+    @property
+    def is_bagnet(self) -> bool:
+        """Whether its logits are means of those of small squares."""
+        return self.type in BAGNET_TYPES
+
+    @property
+    def _size(self) -> tuple[int, tuple[int, ...]]:
+        return self.width or BAGNET_WIDTH, self.layers or BAGNET_LAYERS
 
     def published(self) -> "Published":
         """Where the published weights are."""
-        from patchbench.networks.published import cnn
+        from patchbench.networks import published
 
-        return cnn(self.type)
+        if self.is_bagnet:
+            return published.bagnet(BAGNET_TYPES[self.type])
+        return published.cnn(self.type)
 
     def fit(
         self,
@@ -120,17 +146,23 @@ class WholeImageCnn(Trained):
         history : DataFrame
             Table "history".
         """
+        from patchbench.networks.checkpoints import start_from
         from patchbench.networks.image_classification import LabelledImages, train_classifier
         from patchbench.networks.pixels import Scale
         from patchbench.networks.reproducible import reproducible
 
+        if self.is_bagnet:
+            field_px, sides = BAGNET_TYPES[self.type], images.shape[1:3]
+            check_bagnet_crop(f"cnn {self.type}", self.recipe.augmentation, field_px, *sides)
         seed = derive(self.seed, "cnn", self.type)
         self._n_classes = n_classes
         with reproducible(seed, self.threads):
             from_scratch = self.weights == SCRATCH
             self._scale = Scale.of(images, train_rows) if from_scratch else Scale.imagenet()
             self._network = self._build(n_classes)
-            self._start(weights)
+            if not from_scratch:
+                head = _HEADS.get(self.type, _HEAD)
+                start_from(self._network, weights, head, freeze=self.freeze)
             return train_classifier(
                 self._network,
                 LabelledImages(images, train_rows, train_labels),
@@ -142,22 +174,17 @@ class WholeImageCnn(Trained):
                 checkpoint,
             )
 
-    def _start(self, weights: Path | None) -> None:
-        """Take the weights over, if any, and choose what learns."""
-        from patchbench.networks.checkpoints import start_from
-
-        head = _HEADS[self.type]
-        if self.weights != SCRATCH:
-            start_from(self._network, weights, replaceable=head)
-        for name, parameter in self._network.named_parameters():
-            parameter.requires_grad = not self.freeze or name.startswith(head)
-
     def _build(self, n_classes: int) -> "nn.Module":
-        from patchbench.networks.torchvision_models import build
         from patchbench.networks.weights import placed
 
-        network = build(self.type, n_classes)
-        return placed(network, self.device)
+        if self.is_bagnet:
+            from patchbench.networks.bagnet import SHORT_TRAINING_MOMENTUM, BagNet
+
+            shape = (BAGNET_TYPES[self.type], n_classes, *self._size)
+            return placed(BagNet(*shape, SHORT_TRAINING_MOMENTUM), self.device)
+        from patchbench.networks.torchvision_models import build
+
+        return placed(build(self.type, n_classes), self.device)
 
     def predict_logits(self, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Logits of the chosen rows of ``images``: float32 array, (n_rows, n_classes)."""

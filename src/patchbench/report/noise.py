@@ -7,15 +7,11 @@ are counted, and p are adjusted for their number (:func:`patchbench.paired.holm`
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from patchbench import sweep_results
-from patchbench.paired import holm
-from patchbench.study import NONE, Study
+from patchbench.study import Study
 
-FRACTION = 0.5
-ALPHA = 0.05
 _WHERE = {"train": "in training", "both": "in training and in test"}
 _MINUS = "\N{MINUS SIGN}"
 Row = Mapping[str, Any]
@@ -23,59 +19,27 @@ Row = Mapping[str, Any]
 
 def sentences(study: Study, dataset: str) -> list[str]:
     """One sentence on the method, then one or more for each place where patches are dropped."""
-    methods = sweep_results.swept(study, dataset)
-    if not methods:
+    answer = sweep_results.answer(study, dataset)
+    if answer is None:
         return []
-    method = methods[0]
-    rows = sweep_results.of_method(sweep_results.steps(study, dataset), method)
-    rows = rows[(rows["use"] == "filter") & (rows["detector"] != NONE)]
-    if rows.empty:
-        return []
-    shares = np.unique(rows["fraction"])
-    share = float(shares[np.argmin(np.abs(shares - FRACTION))])
-    rows = rows[rows["fraction"] == share]
-    among = f", the highest of {len(methods)} swept methods" if len(methods) > 1 else ""
+    method, n_methods = answer.method, len(sweep_results.swept(study, dataset))
+    among = f", the highest of {n_methods} swept methods" if n_methods > 1 else ""
     found = [
         f"What dropping noisy patches does is told for {method['label']} (image AUC "
-        f"{method['value']:.3f} with all patches{among}) at a share of {100 * share:.0f} %, which "
-        "was fixed beforehand."
+        f"{method['value']:.3f} with all patches{among}) at a share of {100 * answer.share:.0f} %, "
+        "which was fixed beforehand."
     ]
     for applied in _WHERE:
-        found += _about(study, dataset, rows[rows["applied"] == applied], method, applied)
+        found += _about(study, dataset, answer.applied(applied), method, applied)
     return found
 
 
-def judged(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
-    """Detectors that are no controls, with p adjusted over them; highest AUC first.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        One row per detector: one method, one place, one share.
-
-    Returns
-    -------
-    frame : DataFrame
-        With columns ``p_adjusted`` (against keeping all) and ``random_p_adjusted``; detectors
-        whose differences are not known are left out.
-    """
-    control = [sweep_results.is_control(study, name) for name in rows["detector"]]
-    known = rows[["p", "random_p", "difference", "random_difference"]].notna().all(axis=1)
-    own = rows[known & ~np.array(control, dtype=bool)]
-    own = own.assign(
-        p_adjusted=holm(own["p"].to_numpy()), random_p_adjusted=holm(own["random_p"].to_numpy())
-    )
-    return own.sort_values(["difference", "detector"], ascending=[False, True], ignore_index=True)
-
-
 def _about(study: Study, dataset: str, rows: pd.DataFrame, method: Row, applied: str) -> list[str]:
-    own = judged(study, rows)
+    own = sweep_results.judged(study, rows)
     if own.empty:
         return []
     share = float(rows["fraction"].iloc[0])
-    above_all = (own["difference"] > 0) & (own["p_adjusted"] < ALPHA)
-    above_chance = (own["random_difference"] > 0) & (own["random_p_adjusted"] < ALPHA)
-    worse = (own["difference"] < 0) & (own["p_adjusted"] < ALPHA)
+    above_all, above_chance, worse = own["better"], own["random_better"], own["worse"]
     helps, n = list(own.loc[above_all & above_chance, "detector"]), len(own)
     text = f"Dropping {_share(share)} {_WHERE[applied]} helps with "
     tried = "the one detector" if n == 1 else f"the {n} detectors"
@@ -92,7 +56,8 @@ def _about(study: Study, dataset: str, rows: pd.DataFrame, method: Row, applied:
             if (above_all | above_chance).any()
             else "none is better than keeping all patches or than dropping as many at random"
         )
-    text += f"; {_counted(worse)} worse than keeping all (p below {ALPHA:g} after Holm)."
+    alpha = sweep_results.ALPHA
+    text += f"; {_counted(worse)} worse than keeping all (p below {alpha:g} after Holm)."
     best = {str(k): v for k, v in own.iloc[0].items()}
     return [text, _best_text(study, dataset, best, method), *_oracle_text(study, rows)]
 
@@ -134,7 +99,7 @@ def _seconds(study: Study, dataset: str, method: Row, detector: str) -> float | 
 
 
 def _share(fraction: float) -> str:
-    return "half of the patches" if fraction == FRACTION else f"{100 * fraction:.0f} % of patches"
+    return "half of the patches" if fraction == 0.5 else f"{100 * fraction:.0f} % of patches"
 
 
 def _counted(which: pd.Series) -> str:
