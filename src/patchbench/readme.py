@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from patchbench import plugins
+from patchbench import plugins, sweep_results
 from patchbench.results_table import (
     METHOD,
     common_classifier,
@@ -133,7 +133,26 @@ def summary(study: Study) -> dict[str, Any]:
         "run": run,
         "classifier": common_classifier(study),
         "rows": rows,
+        "sweeps": [sweep for name in study.datasets if (sweep := _sweep(study, name))],
     }
+
+
+def _sweep(study: Study, dataset: str) -> dict[str, Any] | None:
+    """What ignoring noisy patches does on a dataset; None where no detector ran."""
+    answer = sweep_results.answer(study, dataset)
+    if answer is None:
+        return None
+    about = {"method": answer.method["label"], "auc": answer.method["value"], "share": answer.share}
+    return {"dataset": dataset, **about, "rows": sweep_results.table(study, dataset)}
+
+
+def sweep_table(told: Mapping[str, Any]) -> str:
+    """Markdown of what ignoring noisy patches does, a table for each dataset."""
+    parts = []
+    for sweep in told["sweeps"]:
+        head = f"`{sweep['dataset']}`, {sweep['method']} ({sweep['auc']:.3f})"
+        parts.append(table([head, *sweep_results.HEAD], map(sweep_results.cells, sweep["rows"])))
+    return "\n\n".join(parts)
 
 
 def result_table(told: Mapping[str, Any]) -> str:

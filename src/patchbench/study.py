@@ -40,6 +40,9 @@ class Study:
     patch_thumbnails : dict
         For each ``dataset/patches`` uint8 images (n, side_px, side_px, 3) of the patches on
         the maps: image ``i`` is row ``i`` of every encoder's map.
+    overlays : dict
+        For some test images of each dataset what was seen in them, under ``dataset/name``; see
+        :func:`patchbench.stages._overlays.overlays`.
     run : dict
         Machine, versions, date, config, commit of the collection (``run.json``).
     methods : dict
@@ -62,6 +65,7 @@ class Study:
     faithfulness: pd.DataFrame
     thumbnails: dict[str, np.ndarray] = field(repr=False)
     patch_thumbnails: dict[str, np.ndarray] = field(repr=False)
+    overlays: dict[str, np.ndarray] = field(repr=False)
     run: dict[str, Any] = field(repr=False)
     methods: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
 
@@ -90,6 +94,7 @@ def open_study(folder: Path) -> Study:
         faithfulness=read_table(folder / "faithfulness.parquet", "all_faithfulness"),
         thumbnails=read_state(folder / "thumbnails.npz"),
         patch_thumbnails=read_state(folder / "patch_thumbnails.npz"),
+        overlays=read_state(folder / "overlays.npz"),
         methods=run.pop("methods"),
         run=run,
     )

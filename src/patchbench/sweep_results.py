@@ -3,7 +3,7 @@
 Pure functions of a `Study`, as in ``results_table``; seeds are averaged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -188,6 +188,39 @@ def table(study: Study, dataset: str) -> list[dict[str, Any]]:
         row |= _detection(study, dataset, found.method, name)
         row.setdefault("both_helps", False)
     return list(rows.values())
+
+
+HELPS = "▲"
+HEAD = (
+    "finds background, AUC [95 %]",
+    "dropped in training, image AUC",
+    "in training and test, image AUC",
+    "s",
+)
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """A row of `table` as text: name of the detector, then what `HEAD` says."""
+    name = row["detector"] + (" (control)" if row["control"] else "")
+    differences = []
+    for place in ("train", "both"):
+        text = _with_ends(row[place], "+.3f")
+        differences.append(f"{text} {HELPS}" if row[f"{place}_helps"] else text)
+    work = row["work_s"]
+    return [
+        name,
+        _with_ends(row["background_auc"], ".2f"),
+        *differences,
+        "" if pd.isna(work) else f"{work:.1f}",
+    ]
+
+
+def _with_ends(found: Sequence[float], digits: str) -> str:
+    """``+0.013 [+0.007, +0.019]`` with proper minus signs; empty where it is not known."""
+    if pd.isna(found[0]):
+        return ""
+    value, low, high = (f"{number:{digits}}".replace("-", "\N{MINUS SIGN}") for number in found)
+    return value if pd.isna(found[1]) else f"{value} [{low}, {high}]"
 
 
 def _detection(

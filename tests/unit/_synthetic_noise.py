@@ -74,3 +74,15 @@ def vote_rows(run: Run) -> list[dict[str, Any]]:
         measure = {"measure": f"background_among_{suffix}"}
         rows.append(base | group | measure | _around(value, 0.05))
     return rows
+
+
+def seen(images: np.ndarray, n_classes: int, detectors: Sequence[str]) -> dict[str, np.ndarray]:
+    """Some images with maps and with what two detectors keep."""
+    images, side = images[: min(n_classes, 6)], images.shape[1]
+    n, rows = len(images), np.linspace(-1, 1, side)
+    inside = np.tile(rows[:, None] ** 2 + rows**2 < 0.4, (n, 1, 1))
+    heat = np.tile(np.add.outer(np.arange(6.0), np.arange(6.0)), (n, 1, 1)).astype(np.float32)
+    found = {"images": images, "labels": np.arange(n), "predicted": np.arange(n)[::-1]}
+    found |= {"masks": inside, "maps/gradcam/resnet18": heat, "maps/evidence/bagnet17": heat - 6}
+    kept = {"gradcam": inside.astype(np.float32), "oracle_mask": np.full(inside.shape, np.nan)}
+    return found | {f"kept/{name}": array for name, array in kept.items() if name in detectors}

@@ -8,7 +8,7 @@ import pandas as pd
 
 from patchbench import tables
 from patchbench.study import Study
-from unit._synthetic_noise import found_rows, sweep_rows, vote_rows
+from unit._synthetic_noise import found_rows, seen, sweep_rows, vote_rows
 
 FUSIONS = ("center_weighted", "majority_vote", "max_logit", "mean_logits", "mean_probability")
 ENCODERS = ("bagnet17", "sift", "tile2vec", "bagnet33", "sift-dense", "vlad", "moments", "colour")
@@ -65,6 +65,7 @@ def make_study(
         if detectors and c != "majority_class"
     ]
     lists = {"datasets": datasets, "seeds": list(range(n_seeds)), "detectors": list(detectors)}
+    pictures = {name: _thumbnails(len(class_names), rng) for name in datasets}
     places, sizes = [(d, p) for d in datasets for p in patches], {p: SIZES[p] for p in patches}
     return Study(
         name="default",
@@ -83,7 +84,13 @@ def make_study(
         background=_frame([r for s in swept for r in vote_rows(s)], "background"),
         faithfulness=_frame([], "all_faithfulness"),
         extraction={f"{d}/{p}": _EXTRACTION | sizes[p] for d, p in places},
-        thumbnails={name: _thumbnails(len(class_names), rng) for name in datasets},
+        thumbnails=pictures,
+        overlays={
+            f"{name}/{key}": array
+            for name in datasets
+            if detectors
+            for key, array in seen(pictures[name], len(class_names), detectors).items()
+        },
         patch_thumbnails={f"{d}/{p}": _patches(len(class_names)) for d, p in places},
         run=_RUN | {"study": "default", "config": {"patches": sizes, "benchmark": lists}},
         methods={

@@ -8,14 +8,15 @@ import pandas as pd
 import pytest
 
 from patchbench import plan, plugins, sweep_results, tables
-from patchbench.figures import background_votes, detector_sweep
+from patchbench.figures import background_votes, detector_sweep, overlays
 from patchbench.report import finding, noise
 from patchbench.report.page import render
+from patchbench.stages._overlays import _share
 from patchbench.study import Study
 from unit._drawn import STUDIES, drawn, texts
 from unit._synthetic_study import make_study
 
-NOISE = ["background_votes", "detector_sweep"]
+NOISE = ["background_votes", "detector_sweep", "overlays"]
 DETECTORS = plugins.available("detectors")
 
 
@@ -167,3 +168,46 @@ def test_without_a_sweep_nothing_is_said_but_that_it_is_missing() -> None:
     assert "no noisy-patch detector was run" not in finding.gaps(study_of(DETECTORS))
     bare = replace(study_of(DETECTORS), detection=tables.empty("detection"))
     assert "its time was not recorded" in told(bare)
+
+
+def test_the_table_of_the_answer_marks_what_beats_both_and_keeps_controls_unmarked() -> None:
+    rows = {row["detector"]: row for row in sweep_results.table(study_of(DETECTORS), "scenes")}
+    assert set(rows) == set(DETECTORS)
+    assert rows["gradcam"]["train_helps"] and rows["gradcam"]["both_helps"]
+    assert not any(rows[name]["train_helps"] for name in ("oracle_mask", "random", "entropy"))
+    np.testing.assert_allclose(rows["gradcam"]["both"], [0.02, 0.01, 0.03])
+    assert np.isnan(rows["small_loss"]["both"]).all()  # it needs labels, so it has no say in test
+    assert sweep_results.cells(rows["gradcam"])[:3] == [
+        "gradcam",
+        "0.60 [0.58, 0.62]",
+        "+0.020 [+0.010, +0.030] ▲",
+    ]
+    assert sweep_results.cells(rows["small_loss"])[3] == ""
+    assert sweep_results.cells(rows["oracle_mask"])[0] == "oracle_mask (control)"
+
+
+def test_overlays_say_how_much_of_each_column_is_object() -> None:
+    found = overlays.data(study_of(DETECTORS), "scenes")
+    share = found.groupby("column")["object_share"].mean()
+    assert share["kept/gradcam"] == 1
+    assert np.isnan(share["kept/oracle_mask"])  # nothing was kept
+    assert np.isnan(share["maps/evidence/bagnet17"]) or 0 <= share["maps/evidence/bagnet17"] <= 1
+    assert (found.loc[found["image"] == 0, "predicted"] == "thistle").all()
+
+
+def test_pixels_show_the_share_of_their_patches_that_is_kept() -> None:
+    rng = np.random.default_rng(0)
+    boxes = pd.DataFrame(
+        [(y, x, 6, 6) for y in (0, 3, 6) for x in (0, 3)],
+        columns=["y_px", "x_px", "height_px", "width_px"],
+    )
+    kept = rng.random(len(boxes)) < 0.5
+    found = _share(boxes, kept, side_px=12, image_px=12)
+    for y, x in np.ndindex(12, 12):
+        over = [
+            keep
+            for (top, left, *_), keep in zip(boxes.to_numpy(), kept, strict=True)
+            if top <= y < top + 6 and left <= x < left + 6
+        ]
+        expected = np.mean(over) if over else np.nan
+        np.testing.assert_allclose(found[y, x], expected, rtol=1e-6)

@@ -107,6 +107,23 @@ def test_maps_of_both_networks_are_measured(project: Path) -> None:
     }
 
 
+def test_overlays_show_test_images_with_their_maps_and_what_is_kept(project: Path) -> None:
+    arrays = np.load(project / STUDY / "overlays.npz")
+    found = {name.removeprefix("scenes/"): arrays[name] for name in arrays.files}
+    images = np.load(project / "results/scenes/images.npy")
+    places = [np.flatnonzero((images == image).all(axis=(1, 2, 3))) for image in found["images"]]
+    table = pd.read_parquet(project / "results/scenes/images.parquet").loc[np.concatenate(places)]
+    assert (table["split"] == "test").all()
+    assert table["label"].tolist() == found["labels"].tolist() == list(range(6))
+    maps = np.load(project / CNN / "maps/gradcam/predicted.npy")
+    explained = pd.read_parquet(project / CNN / "maps/gradcam/explained.parquet")
+    rows = [explained.index[explained["image_row"] == row][0] for row in table.index]
+    np.testing.assert_array_equal(found["maps/gradcam/resnet18"], maps[rows])
+    assert "maps/evidence/bagnet17" in found
+    by_object = found["kept/oracle_mask"] * found["masks"]
+    assert by_object.sum() / found["masks"].sum() > np.nanmean(found["kept/oracle_mask"])
+
+
 def test_an_edited_detector_reruns_detectors_and_sweep_only(project: Path) -> None:
     path = project / "src/patchbench/detectors/low_variance.py"
     text = path.read_text(encoding="utf-8")

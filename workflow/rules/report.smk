@@ -58,6 +58,7 @@ rule collect:
         faithfulness=f"{STUDY}/faithfulness.parquet",
         thumbnails=f"{STUDY}/thumbnails.npz",
         patch_thumbnails=f"{STUDY}/patch_thumbnails.npz",
+        overlays=f"{STUDY}/overlays.npz",
         run=f"{STUDY}/run.json",
         cost=f"{STUDY}/collect.cost.json",
     log:

@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from patchbench import plan, plugins, runtimes
+from patchbench import plan, plugins, runtimes, sweep_results
 from patchbench import results_table as results
 from patchbench.report.finding import findings, gaps
 from patchbench.study import NONE, Study
@@ -26,6 +26,7 @@ FIGURE_ORDER = (
     "auc_against_runtime",
     "detector_sweep",
     "background_votes",
+    "overlays",
     "embedding_map",
     "loss_curves",
     "dataset_overview",
@@ -74,6 +75,7 @@ def render(study: Study, figures: Path) -> str:
         study=study,
         run=study.run,
         findings=findings(study),
+        sweeps={name: _sweep(study, name) for name in study.datasets},
         gaps=gaps(study),
         columns=columns,
         rows=rows,
@@ -86,6 +88,19 @@ def render(study: Study, figures: Path) -> str:
         config=yaml.safe_dump(study.run.get("config", {}), allow_unicode=True),
     )
     return str(page)
+
+
+def _sweep(study: Study, dataset: str) -> dict[str, Any] | None:
+    """What ignoring noisy patches does on a dataset, as a table; None where no detector ran."""
+    answer = sweep_results.answer(study, dataset)
+    if answer is None:
+        return None
+    return {
+        "method": answer.method["label"],
+        "share": f"{100 * answer.share:.0f} %",
+        "head": ["Detector", *sweep_results.HEAD],
+        "rows": [sweep_results.cells(row) for row in sweep_results.table(study, dataset)],
+    }
 
 
 def result_rows(study: Study) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -24,6 +24,7 @@ from patchbench.io import (
 )
 from patchbench.machine import describe
 from patchbench.patchset import gather as gather_rows
+from patchbench.stages import _overlays
 from patchbench.study import NONE
 
 # tables that do not name their run, so that the columns are added here
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> Work:
     datasets = config["benchmark"]["datasets"]
     write_state(args.out / "thumbnails.npz", {name: thumbnails(name) for name in datasets}, origin)
     write_state(args.out / "patch_thumbnails.npz", patch_thumbnails(config), origin)
+    write_state(args.out / "overlays.npz", _overlays.overlays(config), origin)
     write_json(args.out / "run.json", describe() | reports(config), origin)
     return Work(len(runs), "run")
 

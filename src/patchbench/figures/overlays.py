@@ -1,0 +1,143 @@
+"""Where networks look, and which patches detectors keep: test images under maps and veils."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from patchbench.faithfulness import resized
+from patchbench.figures import _style as style
+from patchbench.study import Study
+
+CAPTION = (
+    "One test image in each row, drawn at random, under what was seen in it. Maps are those of "
+    "the class that the network decides on, each scaled to its own largest value: warm colours "
+    "speak for the class, cold ones (evidence only) against it. Kept patches, by detector: half "
+    "of the patches are dropped, at a threshold found on train; a pixel is the paler the more of "
+    "the patches that cover it are dropped. The line is the true outline of the object, where it "
+    "is known."
+)
+_TOP_IN, _GAP_IN, _NAMES_IN, _MAX_SIDE_IN = 0.56, 0.05, 0.92, 1.15
+_VEIL, _HEAT = 0.88, 0.62  # how much of a picture the white of dropped patches, or a map, hides
+
+
+def applies(config: Mapping[str, Any]) -> bool:
+    """Only a study that runs detectors keeps and drops patches."""
+    return bool(config.get("benchmark", {}).get("detectors"))
+
+
+def data(study: Study, dataset: str) -> pd.DataFrame:
+    """One row per image and column of the figure: how much of the object is in it.
+
+    Columns ``image``, ``true``, ``predicted``, ``column``, and ``object_share``: of the positive
+    part of a map, or of what is kept, the share inside the true outline; NaN without masks.
+    """
+    shown, rows = _arrays(study, dataset), []
+    masks = shown.get("masks")
+    for i in range(len(shown.get("images", ()))):
+        true, predicted = _names(study, dataset, shown, i)
+        for column in _columns(shown):
+            share = np.nan
+            if masks is not None:
+                heat = np.clip(np.nan_to_num(_heat(shown, column, i)), 0, None)
+                share = float((heat * masks[i]).sum() / heat.sum()) if heat.sum() else np.nan
+            rows.append((i, true, predicted, column, share))
+    return pd.DataFrame(rows, columns=["image", "true", "predicted", "column", "object_share"])
+
+
+def draw(study: Study, dataset: str) -> Figure:
+    """A row per image: itself, its maps, and what each detector keeps of it."""
+    shown = _arrays(study, dataset)
+    n_images, columns = len(shown.get("images", ())), _columns(shown)
+    room = style.WIDTH_IN - _NAMES_IN - 0.1
+    side = min(_MAX_SIDE_IN, room / (len(columns) + 1) - _GAP_IN)
+    footer = _facts(study, dataset, n_images)
+    height = _TOP_IN + max(1, n_images) * (side + _GAP_IN) + 0.06 + style.footer_in(footer)
+    fig = style.figure(height)
+    style.title(fig, f"{dataset}: where networks look, and which patches are kept")
+    style.footer(fig, footer)
+    if not n_images:
+        ax = style.panel(fig, 0.3, _TOP_IN, style.WIDTH_IN - 0.6, side)
+        style.blank(ax, "No patches of this dataset were judged by detectors.")
+        return fig
+    for j, column in enumerate(["image", *columns]):
+        _head(fig, column, _NAMES_IN + j * (side + _GAP_IN), side)
+    for i in range(n_images):
+        top = _TOP_IN + i * (side + _GAP_IN)
+        true, predicted = _names(study, dataset, shown, i)
+        style.write(fig, 0.1, top + side / 2 - 0.07, style.fit(true, _NAMES_IN - 0.14))
+        told = {"": "", true: "recognised"}.get(predicted, f"said: {predicted}")
+        style.write(fig, 0.1, top + side / 2 + 0.07, style.fit(told, _NAMES_IN - 0.14),
+                    color=style.MUTED)  # fmt: skip
+        for j, column in enumerate(["image", *columns]):
+            ax = style.panel(fig, _NAMES_IN + j * (side + _GAP_IN), top, side, side)
+            _picture(ax, shown, column, i)
+    return fig
+
+
+def _arrays(study: Study, dataset: str) -> dict[str, np.ndarray]:
+    own = {name: array for name, array in study.overlays.items() if name.startswith(f"{dataset}/")}
+    return {name.removeprefix(f"{dataset}/"): array for name, array in own.items()}
+
+
+def _columns(shown: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of maps and detectors, in the order they were collected."""
+    return [name for name in shown if name.startswith(("maps/", "kept/"))]
+
+
+def _names(study: Study, dataset: str, shown: Mapping[str, np.ndarray], i: int) -> tuple[str, str]:
+    """True and predicted class of an image; the latter empty where no network was asked."""
+    classes = study.datasets[dataset]["classes"]
+    predicted = shown.get("predicted")
+    return classes[shown["labels"][i]], "" if predicted is None else classes[predicted[i]]
+
+
+def _facts(study: Study, dataset: str, n_images: int) -> str:
+    return style.signed(study, f"n = {n_images} of the test images of {dataset}")
+
+
+def _head(fig: Figure, column: str, left: float, side: float) -> None:
+    kind, _, name = column.partition("/")
+    first, _, second = name.partition("/")
+    lines = {"maps": (first, second), "kept": ("kept by", first)}.get(kind, (kind, ""))
+    for line, text in enumerate(lines):
+        colour = style.MUTED if line != (kind == "kept") else style.INK
+        style.write(fig, left, _TOP_IN - 0.19 + 0.12 * line, style.fit(text, side), color=colour)
+
+
+def _heat(shown: Mapping[str, np.ndarray], column: str, i: int) -> np.ndarray:
+    """What a column shows of an image, at the image's size."""
+    found = shown[column][i]
+    if column.startswith("kept/"):
+        return found
+    return resized(found[None], *shown["images"].shape[1:3])[0]
+
+
+def _picture(ax: Axes, shown: Mapping[str, np.ndarray], column: str, i: int) -> None:
+    image = shown["images"][i].astype(np.float64) / 255
+    if column.startswith("kept/"):
+        hidden = _VEIL * (1 - np.nan_to_num(_heat(shown, column, i)))[..., None]
+        image = image * (1 - hidden) + hidden
+    elif column.startswith("maps/"):
+        image = _under_map(image, _heat(shown, column, i))
+    ax.imshow(image, interpolation="antialiased")
+    if "masks" in shown and shown["masks"][i].any():
+        line: dict[str, Any] = {"levels": [0.5], "linewidths": 0.8}
+        outline = "black" if column.startswith("kept/") else "white"
+        ax.contour(shown["masks"][i].astype(float), colors=outline, **line)
+    ax.set_axis_off()
+
+
+def _under_map(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """The image in grey under a map: nothing at 0, warm above, cold below."""
+    largest = np.abs(heat).max()
+    strength = heat / largest if largest > 0 else heat
+    grey = np.repeat(image.mean(axis=2, keepdims=True), 3, axis=2)
+    colour = colormaps["PuOr_r"](0.5 + 0.5 * strength)[..., :3]
+    share = _HEAT * np.sqrt(np.abs(strength))[..., None]
+    mixed: np.ndarray = grey * (1 - share) + colour * share
+    return np.clip(mixed, 0, 1)
