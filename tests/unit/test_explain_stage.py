@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from patchbench.errors import UserError
-from patchbench.explain import gradcam
+from patchbench.explain import gradcam, random_map
 from patchbench.io import read_array, read_table, write_array, write_state, write_table
 from patchbench.networks.explained import Explained, open_explained
 from patchbench.networks.whole_image import WholeImageCnn
 from patchbench.stages import explain
+from patchbench.stages.explain import _layer
 
 SPEC = {"epochs": 1, "batch_size": 8, "precision": "float32"}
 N_IMAGES = 30
@@ -45,13 +46,23 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+LAYER = {"gradcam": {"layer": {"resnet18": "layer2"}}}
+
+
 def run_stage(dataset: Path, out: Path, *options: str, name: str = "gradcam") -> Namespace:
     parser = ArgumentParser()
     explain.add_arguments(parser)
     known = ["--explain", name, "--model-kind", "cnn", "--model", "resnet18"]
     files = ["--state", str(dataset / "whole.npz"), "--images", str(dataset / "images.npy")]
-    args = parser.parse_args([*known, *files, "--out", str(out), "--layer", "layer2", *options])
-    common = {"model_spec": SPEC, "seed": 0, "threads": 1, "device": "cpu", "code": ""}
+    args = parser.parse_args([*known, *files, "--out", str(out), *options])
+    common = {
+        "spec": LAYER.get(name, {}),
+        "model_spec": SPEC,
+        "seed": 0,
+        "threads": 1,
+        "device": "cpu",
+        "code": "",
+    }
     args = Namespace(**vars(args) | common)
     args.work = explain.run(args)
     return args
@@ -132,6 +143,13 @@ def test_a_limit_draws_images_of_each_split_and_masks_may_be_missing(dataset, tm
 def test_without_test_images_faithfulness_is_empty(dataset, tmp_path) -> None:
     run_stage(dataset, tmp_path, "--limit", "2", "--splits", "val")
     assert read_table(tmp_path / "faithfulness.parquet", "faithfulness").empty
+
+
+def test_a_layer_may_be_named_for_all_networks_or_for_each() -> None:
+    assert _layer(gradcam.Explain(layer="layer3"), "vgg") == "layer3"
+    for asked in (None, {"resnet18": "layer3"}):
+        assert _layer(gradcam.Explain(layer=asked), "vgg") is None
+    assert _layer(random_map.Explain(), "vgg") is None
 
 
 def test_folds_and_their_networks_belong_together(dataset, tmp_path) -> None:

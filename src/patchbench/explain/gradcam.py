@@ -6,6 +6,7 @@ arXiv:2009.07896). For a network that ends in a mean over places and a linear la
 BagNet, it is the positive part of the class's own evidence.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -59,7 +60,16 @@ def raw_maps(
 
 @dataclass(kw_only=True)
 class Explain:
-    """Grad-CAM; it has no settings."""
+    """Grad-CAM.
+
+    Parameters
+    ----------
+    layer : str, mapping or None
+        Name of the layer to look at, or several joined by ``+``; a mapping names one for each
+        entry of cnns or encoders. None, or an entry that is not named: the network's default.
+    """
+
+    layer: str | Mapping[str, str] | None = None
 
     needs: ClassVar[str] = "gradients"
     of_layer: ClassVar[bool] = True

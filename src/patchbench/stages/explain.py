@@ -12,6 +12,7 @@ are memory-mapped, maps go straight to disk, and one fold's network is open afte
 
 import argparse
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folds", type=Path, help="folds.parquet: which images each never saw")
     parser.add_argument("--images", type=Path, required=True, help="images.npy of the dataset")
     parser.add_argument("--masks", type=Path, help="masks.npy of the dataset")
-    parser.add_argument("--layer", help="layer to look at, instead of the network's default")
     parser.add_argument("--patch-size-px", type=int, help="side of the patches of an encoder")
     parser.add_argument("--splits", nargs="+", choices=tables.SPLITS, default=list(tables.SPLITS))
     parser.add_argument("--limit", type=int, help="at most so many images of each split")
@@ -177,7 +177,7 @@ def _write_maps(
     """Write both arrays of maps; the predicted class of each image."""
     model = _open(args, WHOLE)
     rows, labels, folds = (todo[name].to_numpy() for name in ("image_row", "label", "fold"))
-    layer = args.layer or model.default_layer
+    layer = _layer(explainer, args.model) or model.default_layer
     first = model.maps(explainer, layer, images[rows[:1]], labels[:1])
     shape, predicted = (len(todo), *first.shape[1:]), np.empty(len(todo), np.int64)
     with ExitStack() as stack:
@@ -197,6 +197,12 @@ def _write_maps(
                     both = _both(model, explainer, layer, pixels, labels[part], predicted[part])
                 true_maps[part], predicted_maps[part] = both
     return predicted
+
+
+def _layer(explainer: Any, entry: str) -> str | None:
+    """The layer that the config asks for in the network of an entry; None for its default."""
+    asked = getattr(explainer, "layer", None)
+    return asked.get(entry) if isinstance(asked, Mapping) else asked
 
 
 def _both(
