@@ -1,6 +1,7 @@
 """The votes of many images, image after image: what fusion rules work on."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -49,10 +50,33 @@ class Bags:
                 "look at the patch classifier that made it"
             )
 
-    @property
+    @cached_property
     def probabilities(self) -> np.ndarray:
         """Softmax of each patch's logits; float64 array, (n_patches, n_classes)."""
         return softmax(self.patch_logits)
+
+    @property
+    def votes(self) -> np.ndarray:
+        """One vote per patch, (n_patches, n_classes), split where classes share its best logit."""
+        votes = self.patch_logits == self.patch_logits.max(axis=1, keepdims=True)
+        return votes / votes.sum(axis=1, keepdims=True)
+
+    @cached_property
+    def sorted_probabilities(self) -> np.ndarray:
+        """Probabilities of each image sorted class by class, largest first: (n_patches, n_classes).
+
+        Images of one size are sorted together, so that there is no loop over images.
+        """
+        found = np.empty_like(self.probabilities)
+        for size in np.unique(self.bag_sizes):
+            rows = self._starts[self.bag_sizes == size][:, None] + np.arange(size)
+            found[rows] = -np.sort(-self.probabilities[rows], axis=1)
+        return found
+
+    @property
+    def place_in_bag(self) -> np.ndarray:
+        """Number of each patch in its image, from 0: int array, (n_patches,)."""
+        return np.arange(len(self.patch_logits)) - np.repeat(self._starts, self.bag_sizes)
 
     def sum(self, values: np.ndarray) -> np.ndarray:
         """Sum of per-patch ``values`` (n_patches, ...) over each image: (n_images, ...)."""
@@ -77,6 +101,13 @@ class Bags:
     @property
     def _starts(self) -> np.ndarray:
         return np.cumsum(self.bag_sizes) - self.bag_sizes
+
+
+def shares(scores: np.ndarray) -> np.ndarray:
+    """Scores (n, n_classes), not negative, scaled to sum to 1; alike where all are 0."""
+    total = scores.sum(axis=1, keepdims=True)
+    equal = np.full_like(scores, 1 / scores.shape[1])
+    return np.divide(scores, total, out=equal, where=total > 0)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

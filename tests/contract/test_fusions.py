@@ -1,5 +1,7 @@
 """Every fusion rule, present and future, keeps the same promises and is what it says it is."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -95,17 +97,74 @@ def test_huge_logits_do_not_overflow(name: str) -> None:
     assert fused[1].argmax() == 0
 
 
+def scaled(scores):
+    return np.asarray(scores) / np.sum(scores)
+
+
+def kept_mean(p, keep):
+    """Mean of what is left of each class's probabilities, sorted, when some are cut off."""
+    return scaled([np.mean(keep(sorted(column))) for column in p.T])
+
+
+def vote(row):
+    return (row == row.max()) / (row == row.max()).sum()
+
+
+def weighted(p, weights):
+    return np.average(p, axis=0, weights=weights if np.sum(weights) > 0 else None)
+
+
+def in_box(u, side):
+    return [float(max(abs(a)) <= side) for a in u]
+
+
+def product(p, prior):
+    """Bayes' rule in exact order: one patch after the other."""
+    logs = np.log(prior)
+    for row in np.log(p):
+        logs = logs + row - np.log(prior)
+    return softmax(logs)
+
+
+# each rule once more, for one image: its logits, probabilities, centres and the fitted rule
 SLOW = {
-    "majority_vote": lambda z, u, rule: np.mean(
-        [(row == row.max()) / (row == row.max()).sum() for row in z], axis=0
+    "majority_vote": lambda z, p, u, rule: np.mean([vote(row) for row in z], axis=0),
+    "weighted_vote": lambda z, p, u, rule: (
+        scaled(v * rule._weights)
+        if (v := np.mean([vote(row) for row in z], axis=0)) @ rule._weights > 0
+        else v
     ),
-    "mean_probability": lambda z, u, rule: np.mean([softmax(row) for row in z], axis=0),
-    "mean_logit": lambda z, u, rule: softmax(np.mean(z.astype(float), axis=0)),
-    "max_probability": lambda z, u, rule: (m := softmax(z).max(axis=0)) / m.sum(),
-    "center_gaussian": lambda z, u, rule: np.average(
-        softmax(z), axis=0, weights=[np.exp(-(a @ a) / (2 * rule.width**2)) for a in u]
+    "mean_probability": lambda z, p, u, rule: np.mean(p, axis=0),
+    "mean_logit": lambda z, p, u, rule: softmax(np.mean(z.astype(float), axis=0)),
+    "log_opinion_pool": lambda z, p, u, rule: scaled(np.prod(p ** (rule.power / len(p)), axis=0)),
+    "product_with_prior": lambda z, p, u, rule: product(p, np.exp(rule._log_prior)),
+    "max_probability": lambda z, p, u, rule: scaled(p.max(axis=0)),
+    "median_probability": lambda z, p, u, rule: scaled(np.median(p, axis=0)),
+    "trimmed_mean": lambda z, p, u, rule: kept_mean(
+        p, lambda x: x[int(0.2 * len(x)) : len(x) - int(0.2 * len(x))]
     ),
+    "top_k_mean": lambda z, p, u, rule: kept_mean(p, lambda x: x[-math.ceil(0.2 * len(x)) :]),
+    "noisy_or": lambda z, p, u, rule: scaled(1 - np.prod(1 - p, axis=0)),
+    "log_sum_exp": lambda z, p, u, rule: scaled(
+        np.log(np.mean(np.exp(rule.sharpness * p), axis=0)) / rule.sharpness
+    ),
+    "generalized_mean": lambda z, p, u, rule: scaled(
+        np.mean(p**rule.power, axis=0) ** (1 / rule.power)
+    ),
+    "confidence_weight": lambda z, p, u, rule: weighted(p, [max(row) for row in p]),
+    "entropy_weight": lambda z, p, u, rule: weighted(
+        p, [1 + sum(x * np.log(x) for x in row if x > 0) / np.log(len(row)) for row in p]
+    ),
+    "center_gaussian": lambda z, p, u, rule: weighted(
+        p, [np.exp(-(a @ a) / (2 * rule.width**2)) for a in u]
+    ),
+    "center_cone": lambda z, p, u, rule: weighted(p, [1 - math.hypot(*a) / 2**0.5 for a in u]),
+    "center_box": lambda z, p, u, rule: weighted(p, in_box(u, rule.side)),
 }
+# rules of one patch are that patch's probabilities, but for those that count votes
+VOTES = {"majority_vote", "weighted_vote"}
+# more evidence for a class makes the patch weigh more, for all classes
+WEIGHS_BY_CONTENT = {"confidence_weight", "entropy_weight"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -116,8 +175,69 @@ def test_a_rule_equals_a_slow_loop(name: str, seed: int, ties: bool) -> None:
     rule = fitted(name, bags)
     if name not in SLOW:
         pytest.fail(f"add the slow, obvious form of {name} to SLOW")
-    slow = [SLOW[name](one.patch_logits, one.centers, rule) for one in images(bags)]
+    slow = [
+        SLOW[name](one.patch_logits, softmax(one.patch_logits), one.centers, rule)
+        for one in images(bags)
+    ]
     np.testing.assert_allclose(rule.fuse(bags), slow, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - VOTES))
+def test_the_only_patch_is_the_image(name: str) -> None:
+    bags = random_bags(4)
+    one = Bags(bags.patch_logits[:5], np.ones(5, int), bags.centers[:5])
+    rule = fitted(name, bags)
+    if name == "log_opinion_pool":
+        rule.power = 1.0
+    np.testing.assert_allclose(rule.fuse(one), one.probabilities, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - WEIGHS_BY_CONTENT))
+@settings(deadline=None, max_examples=10)
+@given(seed=st.integers(0, 1000))
+def test_more_evidence_for_a_class_never_lowers_its_score(name: str, seed: int) -> None:
+    bags = random_bags(seed)
+    rule, rng = fitted(name, bags), np.random.default_rng(seed)
+    patch, label = rng.integers(len(bags.patch_logits)), rng.integers(3)
+    more = bags.patch_logits.copy()
+    more[patch, label] += rng.uniform(0, 3)
+    before = rule.fuse(bags)[:, label]
+    after = rule.fuse(Bags(more, bags.bag_sizes, bags.centers))[:, label]
+    assert (after >= before - 1e-12).all()
+
+
+@pytest.mark.parametrize("name", sorted(WEIGHS_BY_CONTENT | {"center_cone", "center_box"}))
+def test_equal_weights_are_the_mean(name: str) -> None:
+    rng = np.random.default_rng(6)
+    # patches alike but for the class they favour, all as far from the middle
+    logits = np.stack([rng.permutation([2.0, 0.5, -1.0]) for _ in range(12)])
+    angles = rng.uniform(0, 6, 12)
+    centers = 0.3 * np.stack([np.sin(angles), np.cos(angles)], axis=1)
+    bags = Bags(logits, np.array([5, 1, 6]), centers)
+    expected = bags.mean(bags.probabilities)
+    np.testing.assert_allclose(fitted(name, bags).fuse(bags), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_certain_patches_are_no_trouble(name: str) -> None:
+    logits = np.array([[800.0, -800.0, 0.0], [-800.0, 800.0, 0.0], [800.0, 0.0, -800.0]] * 2)
+    bags = Bags(logits, np.array([1, 2, 3]), np.ones((6, 2)))
+    with np.errstate(all="raise", under="ignore"):
+        fused = fitted(name, bags).fuse(bags)
+    assert np.isfinite(fused).all()
+    np.testing.assert_allclose(fused.sum(axis=1), 1)
+    assert fused[0].argmax() == 0
+
+
+def test_votes_for_a_class_weigh_how_often_they_are_right() -> None:
+    logits = np.eye(3)[[0, 0, 0, 0, 1, 1, 2, 2]] * 4.0
+    bags = Bags(logits, np.ones(8, int), np.zeros((8, 2)))
+    rule = plugins.build("fusions", "weighted_vote", {}).fit(
+        bags, np.array([0, 0, 0, 1, 1, 2, 0, 1])
+    )
+    # right 3 of 4, 1 of 2, 0 of 2 times; one right and one wrong more each
+    expected = np.log([2 * 4 / 2, 2 * 2 / 2, 2 * 1 / 3])
+    np.testing.assert_allclose(rule.chosen["weights"], np.maximum(expected, 0))
 
 
 def test_the_centre_is_used_only_where_it_helps() -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from patchbench.bags import Bags
+from patchbench.fusions._choice import lowest_log_loss
 
 
 @dataclass
@@ -37,11 +38,8 @@ class Fusion:
 
     def fit(self, bags: Bags, labels: np.ndarray) -> Self:
         """Choose the width with the lowest log-loss on these (val) images."""
-        losses = {}
-        for width in [float("inf"), *self.widths]:
-            of_true_class = self._fuse(bags, width)[np.arange(len(labels)), labels]
-            losses[width] = -np.log(np.maximum(of_true_class, 1e-12)).mean()
-        self.width = min(losses, key=lambda width: losses[width])
+        widths = [float("inf"), *self.widths]
+        self.width = lowest_log_loss(widths, lambda width: self._fuse(bags, width), labels)
         return self
 
     def fuse(self, bags: Bags) -> np.ndarray:

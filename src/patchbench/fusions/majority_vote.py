@@ -29,5 +29,4 @@ class Fusion:
 
     def fuse(self, bags: Bags) -> np.ndarray:
         """Probabilities of each image: float64 array, (n_images, n_classes)."""
-        votes = bags.patch_logits == bags.patch_logits.max(axis=1, keepdims=True)
-        return bags.mean(votes / votes.sum(axis=1, keepdims=True))
+        return bags.mean(bags.votes)

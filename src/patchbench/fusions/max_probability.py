@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from patchbench.bags import Bags
+from patchbench.bags import Bags, shares
 
 
 @dataclass
@@ -28,5 +28,4 @@ class Fusion:
 
     def fuse(self, bags: Bags) -> np.ndarray:
         """Probabilities of each image: float64 array, (n_images, n_classes)."""
-        highest = bags.max(bags.probabilities)
-        return highest / highest.sum(axis=1, keepdims=True)
+        return shares(bags.max(bags.probabilities))
