@@ -55,9 +55,10 @@ def compare(bags: Bags) -> None:
     for name, (vectorised_s, loop_s) in zip(names, together, strict=True):
         print(f"{name:20} {vectorised_s:6.2f} s, image by image {loop_s:6.2f} s")
     vectorised_s, loop_s = np.sum(together, axis=0)
+    longer = loop_s / vectorised_s
     print(
         f"{len(names)} rules, {len(bags.bag_sizes):,} images, {len(bags.patch_logits):,} patches: "
-        f"{vectorised_s:.1f} s; image by image {loop_s:.1f} s, {loop_s / vectorised_s:.1f} times as long"
+        f"{vectorised_s:.1f} s; image by image {loop_s:.1f} s, {longer:.1f} times as long"
     )
 
 

@@ -1,18 +1,20 @@
 """From predictions to rows of the tables metrics, predictions and roc."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from patchbench.auc import FPR_GRID, macro_roc
-from patchbench.metrics import evaluate
+from patchbench.auc import FPR_GRID, macro_auc, macro_roc
+from patchbench.metrics import draw_weights, evaluate
+from patchbench.paired import difference
 from patchbench.seeds import derive
 from patchbench.study import NONE
 
 # one seed for all methods: the same images are drawn for each, so that differences pair up
 BOOTSTRAP_SEED = derive(0, "bootstrap")
+PREFERRED_FUSION = "mean_probability"
 
 
 def metric_rows(
@@ -42,6 +44,37 @@ def metric_rows(
     ]
     run = run_columns(about) | {"fusion": fusion, "level": level}
     return pd.DataFrame(rows).assign(**run, n_images=int(image_of.max()) + 1)
+
+
+def fusion_test_rows(
+    about: Mapping[str, Any], labels: np.ndarray, decisions: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Rows of table ``fusion_tests``: every rule against the mean of probabilities, or the first.
+
+    Parameters
+    ----------
+    about : mapping
+        dataset, patches, encoder, classifier and seed of the run.
+    labels : int array, (n_images,)
+        True classes of the test images.
+    decisions : mapping
+        For each fusion entry its probabilities, (n_images, n_classes).
+    """
+    rival = preferred_fusion(decisions)
+    weights = draw_weights(len(labels), BOOTSTRAP_SEED)
+    draws = {name: macro_auc(labels, found, weights) for name, found in decisions.items()}
+    rows = []
+    for name in decisions:
+        found = difference(draws[name], draws[rival])
+        ends = {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
+        rows.append(run_columns(about) | {"fusion": name, "rival": rival} | ends)
+    return pd.DataFrame(rows).assign(n_images=len(labels))
+
+
+def preferred_fusion(fusions: Iterable[str]) -> str:
+    """Choose the mean of probabilities where it is among ``fusions``, else the first by name."""
+    present = sorted(set(fusions))
+    return PREFERRED_FUSION if PREFERRED_FUSION in present else (present or [NONE])[0]
 
 
 def roc_rows(

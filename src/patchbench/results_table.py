@@ -4,18 +4,18 @@ Pure functions of a `Study`; figures and the report only show what is computed h
 that cannot be computed is NaN, never 0.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from patchbench.auc import macro_auc
+from patchbench.evaluation import preferred_fusion
 from patchbench.runtimes import RUN, runtime
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 
 METHOD = ["patches", "encoder", "classifier", "detector"]
-PREFERRED_FUSION = "mean_probability"
 CHANCE_AUC = 0.5
 
 # ------------------------------------------------------------------------------ kinds, names
@@ -182,12 +182,6 @@ def with_fusion_chosen_on_val(study: Study, dataset: str, frame: pd.DataFrame) -
     ).sort_values(["on_val", "fixed", "fusion"], ascending=[False, False, True])
     kept = ranked.drop_duplicates(METHOD).index
     return frame.loc[sorted(kept)].reset_index(drop=True)
-
-
-def preferred_fusion(fusions: Iterable[str]) -> str:
-    """Choose the mean of probabilities where it is among ``fusions``, else the first by name."""
-    present = sorted(set(fusions))
-    return PREFERRED_FUSION if PREFERRED_FUSION in present else (present or [NONE])[0]
 
 
 def at_most(frame: pd.DataFrame, n_rows: int) -> pd.DataFrame:

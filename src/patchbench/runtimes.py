@@ -142,3 +142,17 @@ def costs_by_stage(study: Study) -> pd.DataFrame:
 
 def _joined(values: "pd.Series[Any]") -> str:
     return ", ".join(sorted({str(value) for value in values.dropna()}))
+
+
+def maps_s(study: Study, dataset: str, cnn: str, explain: str) -> float:
+    """Seconds for maps of a CNN that never saw its images: all its trainings, and the maps.
+
+    Mean over seeds; NaN where a training or the maps have no cost row.
+    """
+    stages = ("cnn", "cnn_fold", f"explain_{explain}")
+    rows = study.costs
+    rows = rows[(rows["dataset"] == dataset) & (rows["encoder"] == cnn)]
+    by_stage = [rows[rows["stage"] == stage] for stage in stages]
+    if any(part.empty for part in by_stage):
+        return float("nan")
+    return float(sum(part.groupby("seed")["work_s"].sum().mean() for part in by_stage))

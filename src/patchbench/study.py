@@ -22,9 +22,10 @@ class Study:
     ----------
     name : str
         Name of the study.
-    metrics, predictions, roc, costs, history : DataFrame
-        Tables ``metrics``, ``all_predictions``, ``all_roc``, ``costs``, ``all_history`` of
-        ``tables.py``; predictions are those of val and test, ROC curves those of test.
+    metrics, fusion_tests, predictions, roc, costs, history : DataFrame
+        Tables ``metrics``, ``fusion_tests``, ``all_predictions``, ``all_roc``, ``costs``,
+        ``all_history`` of ``tables.py``; predictions are those of val and test, ROC curves those
+        of test.
     datasets : dict
         For each dataset the preparation report (``dataset.json``): classes, images per class
         and split, what was left out and why.
@@ -52,6 +53,7 @@ class Study:
 
     name: str
     metrics: pd.DataFrame
+    fusion_tests: pd.DataFrame
     predictions: pd.DataFrame
     roc: pd.DataFrame
     costs: pd.DataFrame
@@ -81,6 +83,7 @@ def open_study(folder: Path) -> Study:
     return Study(
         name=run["study"],
         metrics=read_table(folder / "metrics.parquet", "metrics"),
+        fusion_tests=read_table(folder / "fusion_tests.parquet", "fusion_tests"),
         predictions=read_table(folder / "predictions.parquet", "all_predictions"),
         roc=read_table(folder / "roc.parquet", "all_roc"),
         costs=read_table(folder / "costs.parquet", "costs"),

@@ -168,6 +168,18 @@ COLUMNS: dict[str, Columns] = {
         "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
         "n_images": (INT, "test images"),
     },
+    "fusion_tests": _RUN
+    | {
+        "rival": (STRING, "entry of the config's fusions that the rule is compared with"),
+        "difference": (
+            FLOAT,
+            "macro AUC of images less that of the rival, same test images",
+        ),
+        "low": (FLOAT, "lower end of its paired 95 % bootstrap interval"),
+        "high": (FLOAT, "upper end"),
+        "p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),
+        "n_images": (INT, "test images"),
+    },
     "costs": {
         "stage": (STRING, "stage of the pipeline"),
         **{name: _RUN[name] for name in ("dataset", "patches", "encoder", "classifier")},

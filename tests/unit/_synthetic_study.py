@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from patchbench import tables
+from patchbench.evaluation import preferred_fusion
 from patchbench.study import Study
 from unit._synthetic_noise import found_rows, seen, sweep_rows, vote_rows
 
@@ -70,6 +71,7 @@ def make_study(
     return Study(
         name="default",
         metrics=_frame(found["metrics"], "metrics"),
+        fusion_tests=_frame(fusion_tests(found["metrics"], FUSIONS[:n_fusions]), "fusion_tests"),
         predictions=_frame(predictions, "all_predictions"),
         roc=_frame(found["roc"], "all_roc"),
         costs=_frame(found["costs"], "costs"),
@@ -169,6 +171,24 @@ def _add_metrics(
             | {"false_positive_rate": x, "true_positive_rate": y}
             for x, y in zip(grid, rates, strict=True)
         ]
+
+
+def fusion_tests(metrics: list[dict[str, Any]], fusions: Sequence[str]) -> list[dict[str, Any]]:
+    """Each rule against the preferred one, as far apart as their values are."""
+    keys = ("dataset", "patches", "encoder", "classifier", "detector", "seed")
+    rows = [row for row in metrics if row["level"] == "image" and row["fusion"] != "none"]
+    auc = {
+        (*(row[k] for k in keys), row["fusion"]): row["value"]
+        for row in rows
+        if row["metric"] == "auc_macro"
+    }
+    rival, found = preferred_fusion(fusions), []
+    for (*run, fusion), value in auc.items():
+        apart = value - auc[*run, rival]
+        named = dict(zip(keys, run, strict=True)) | {"fusion": fusion, "rival": rival}
+        ends = {"difference": apart, "low": apart - 0.02, "high": apart + 0.02}
+        found.append(named | ends | {"p": 0.001 if abs(apart) > 0.02 else 0.4, "n_images": 300})
+    return found
 
 
 def _add_predictions(

@@ -154,11 +154,27 @@ def test_the_share_judged_is_half_or_the_nearest_swept_not_the_best() -> None:
 def test_the_finding_gives_ceiling_seconds_and_intervals() -> None:
     text = " ".join(finding.findings(study_of(DETECTORS))[0].sentences)
     assert "knows the true object masks would change it by +0.045" in text
-    assert "its fit and scores took" in text
+    assert "its time was not recorded" in text  # no costs of maps are in this study
     assert "paired 95 % interval" in text
     without = told(study_of(["random", "entropy"]))
     assert "Without true object masks" in without
     assert "of the one detector" in without
+
+
+def test_the_seconds_of_grad_cam_are_those_of_its_networks_and_maps_too() -> None:
+    study = study_of(DETECTORS)
+    study.run["config"]["noise"] = {"cnn": "net"}
+    took = {"cnn": [100.0], "cnn_fold": [40.0, 41.0], "explain_gradcam": [5.0]}
+    took["explain_occlusion"] = [1000.0]
+    rows = pd.concat([study.costs.iloc[:1]] * 5, ignore_index=True)
+    rows["stage"] = [stage for stage, each in took.items() for _ in each]
+    rows["work_s"] = [value for each in took.values() for value in each]
+    known = replace(study, costs=rows.assign(dataset="scenes", encoder="net", seed=0))
+    seconds = {row["detector"]: row["work_s"] for row in sweep_results.table(known, "scenes")}
+    own = 0.5 + DETECTORS.index("gradcam")
+    assert seconds["gradcam"] == pytest.approx(186 + own)
+    assert seconds["entropy"] == pytest.approx(0.5 + DETECTORS.index("entropy"))
+    assert "it took 1" in told(known) and "maps included" in told(known)
 
 
 def test_without_a_sweep_nothing_is_said_but_that_it_is_missing() -> None:

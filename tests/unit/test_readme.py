@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from patchbench import results_table as results
+from patchbench.evaluation import preferred_fusion
 from patchbench.readme import result_table, summary
 from patchbench.study import Study
 from unit._synthetic_study import make_study
@@ -71,4 +72,4 @@ def test_without_val_the_fusion_is_one_fixed_beforehand() -> None:
     dataset = next(iter(study.datasets))
     frame = results.scores(study, dataset, "image")
     chosen = results.with_fusion_chosen_on_val(study, dataset, frame)
-    assert set(chosen["fusion"]) == {results.preferred_fusion(frame["fusion"]), "none"}
+    assert set(chosen["fusion"]) == {preferred_fusion(frame["fusion"]), "none"}

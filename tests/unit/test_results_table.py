@@ -8,6 +8,7 @@ import pytest
 
 from patchbench import results_table as results
 from patchbench import runtimes
+from patchbench.evaluation import preferred_fusion
 from unit._synthetic_study import make_study
 
 
@@ -47,7 +48,7 @@ def test_wide_has_one_row_per_run_and_fusion() -> None:
 def test_fusion_is_fixed_beforehand_not_picked_by_score() -> None:
     frame = results.with_one_fusion(results.scores(make_study(), "scenes", "image"))
     assert set(frame["fusion"]) == {"mean_probability", "none"}
-    assert results.preferred_fusion(["vote", "max"]) == "max"
+    assert preferred_fusion(["vote", "max"]) == "max"
 
 
 def test_scores_average_seeds_and_count_those_with_a_value() -> None:

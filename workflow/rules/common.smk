@@ -19,6 +19,7 @@ from patchbench.errors import UserError
 from patchbench.fingerprint import fingerprint, folder_digest
 from patchbench.records import open_dataset
 from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY, WEIGHTS
+from patchbench.study import WHOLE_IMAGE
 
 # the command line hands inner values over as text; files do not
 update_config(config, typed(workflow.config_settings.config or {}))

@@ -1,6 +1,6 @@
 # From votes to a decision: every fusion rule on the patch logits of each image, scored on test.
 # Reads:  .../{classifier}/patch_logits/, the patch index
-# Writes: .../{classifier}/{predictions.parquet, metrics.parquet, roc.parquet, fusions.json}
+# Writes: .../{classifier}/{predictions.parquet, metrics.parquet, roc.parquet, fusion_tests.parquet, fusions.json}
 
 
 rule fuse:
@@ -12,6 +12,7 @@ rule fuse:
         predictions=f"{CLASSIFIER}/predictions.parquet",
         metrics=f"{CLASSIFIER}/metrics.parquet",
         roc=f"{CLASSIFIER}/roc.parquet",
+        fusion_tests=f"{CLASSIFIER}/fusion_tests.parquet",
         fusions=f"{CLASSIFIER}/fusions.json",
         cost=f"{CLASSIFIER}/predictions.cost.json",
     log:

@@ -17,6 +17,11 @@ rule collect:
             for run in plan.runs(config)
             for table in ("predictions", "metrics", "roc")
         ],
+        [
+            f"{run.folder}/fusion_tests.parquet"
+            for run in plan.runs(config)
+            if run.patches != WHOLE_IMAGE
+        ],
         sorted({f"{run.encoder_folder}/history.parquet" for run in plan.runs(config)}),
         list(plan.map_files(config)),
         plan.cost_files(config),
@@ -47,6 +52,7 @@ rule collect:
         ],
     output:
         metrics=f"{STUDY}/metrics.parquet",
+        fusion_tests=f"{STUDY}/fusion_tests.parquet",
         predictions=f"{STUDY}/predictions.parquet",
         roc=f"{STUDY}/roc.parquet",
         history=f"{STUDY}/history.parquet",

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from patchbench import results_table as results
+from patchbench.evaluation import preferred_fusion
 from patchbench.figures import _style as style
 from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside
 from patchbench.study import WHOLE_IMAGE, Study
@@ -163,7 +164,7 @@ def _about_sizes(sizes: np.ndarray) -> str:
 
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame, n_hidden: int) -> str:
-    fusion = results.preferred_fusion(f for f in frame["fusion"] if f != "none")
+    fusion = preferred_fusion(f for f in frame["fusion"] if f != "none")
     more = [f"fusion of patch methods: {fusion}", "bars and bands: 95 % bootstrap intervals"]
     columns = ["patch_size_px", "stride_px"]
     cuts = frame[columns].dropna().drop_duplicates()

@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from patchbench import results_table as results
 from patchbench import runtimes
+from patchbench.evaluation import preferred_fusion
 from patchbench.figures import _style as style
 from patchbench.figures._labels import spread
 from patchbench.study import Study
@@ -59,7 +60,7 @@ def draw(study: Study, dataset: str) -> Figure:
 
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
-    fusion = results.preferred_fusion(f for f in frame["fusion"] if f != "none")
+    fusion = preferred_fusion(f for f in frame["fusion"] if f != "none")
     rows = study.costs[study.costs["dataset"] == dataset]
     devices = ", ".join(sorted(set(rows["device"].dropna())))
     threads = ", ".join(str(n) for n in sorted(set(rows["threads"].dropna())))

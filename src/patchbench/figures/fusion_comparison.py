@@ -1,5 +1,6 @@
 """Does the rule that joins patch votes matter? Image AUC by fusion and method."""
 
+from collections.abc import Mapping
 from textwrap import wrap
 from typing import Any
 
@@ -19,8 +20,14 @@ CAPTION = (
     "colours, raw pixels, class frequencies."
 )
 _MAX_METHODS, _TOP_IN, _LINE_IN, _GAP_IN, _LEFT_IN = 12, 0.5, 0.13, 0.13, 1.4
+_MAX_RULES = 8
 _SEED_KEYS = [*results.METHOD, "fusion"]
 Seeds = dict[tuple[str, ...], list[float]]
+
+
+def applies(config: Mapping[str, Any]) -> bool:
+    """With many rules the lines would fill pages; figure fusion_matrix shows those."""
+    return len(config.get("benchmark", {}).get("fusions", ())) <= _MAX_RULES
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from patchbench import results_table as results
+from patchbench.evaluation import preferred_fusion
 from patchbench.figures import _style as style
 from patchbench.study import Study
 
@@ -46,7 +47,7 @@ def draw(study: Study, dataset: str) -> Figure:
     fig = style.figure(key_top + key_in + 0.1 + style.footer_in(footer))
     style.title(fig, f"{dataset}: ROC curves")
     style.footer(fig, footer)
-    fusion = results.preferred_fusion(f for f in frames["image"]["fusion"] if f != "none")
+    fusion = preferred_fusion(f for f in frames["image"]["fusion"] if f != "none")
     names = {"patch": "Single patches", "image": f"Images (fusion: {style.shorten(fusion, 30)})"}
     for level, left in zip(_LEVELS, _LEFT_IN, strict=True):
         ax = style.panel(fig, left, _TOP_IN, _SIDE_IN, _SIDE_IN)

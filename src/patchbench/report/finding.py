@@ -16,7 +16,7 @@ from patchbench import runtimes
 from patchbench.auc import macro_auc
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.metrics import COVERAGE, draw_weights
-from patchbench.report import noise
+from patchbench.report import fusion, noise
 from patchbench.study import WHOLE_IMAGE, Study
 
 Row = Mapping[str, Any]
@@ -53,6 +53,7 @@ def _finding(study: Study, dataset: str) -> Finding:
         sentences[-1] += " " + _difference_text(study, dataset, best, network)
         sentences += _runtime_text(study, dataset, best, network)
     sentences.append(_floor_text(control))
+    sentences += fusion.sentences(study, dataset, best)
     sentences += noise.sentences(study, dataset)
     return Finding(dataset, sentences, best, network)
 

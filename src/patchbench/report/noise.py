@@ -68,10 +68,10 @@ def _best_text(study: Study, dataset: str, best: Row, method: Row) -> str:
         f"{best['p_adjusted']:.2g} after Holm, and is {_change(best, 'random_')} from dropping at "
         f"random, p = {best['random_p_adjusted']:.2g}"
     )
-    seconds = _seconds(study, dataset, method, str(best["detector"]))
-    if seconds is None:
+    seconds = sweep_results.seconds(study, dataset, method, str(best["detector"]))
+    if pd.isna(seconds):
         return text + "; its time was not recorded."
-    return text + f"; its fit and scores took {seconds:.3g} s, maps and votes it reads not counted."
+    return text + f"; it took {seconds:.3g} s, maps included."
 
 
 def _oracle_text(study: Study, rows: pd.DataFrame) -> list[str]:
@@ -89,13 +89,6 @@ def _change(row: Row, prefix: str) -> str:
     value, low, high = (row[f"{prefix}difference{end}"] for end in ("", "_low", "_high"))
     text = f"{value:+.3f} (paired 95 % interval {low:+.3f} to {high:+.3f})"
     return text.replace("-", _MINUS)
-
-
-def _seconds(study: Study, dataset: str, method: Row, detector: str) -> float | None:
-    rows = study.detection[study.detection["dataset"] == dataset]
-    rows = sweep_results.of_method(rows, method)
-    rows = rows[(rows["detector"] == detector) & (rows["split"] == "train")]
-    return None if rows.empty else float(rows["work_s"].mean())
 
 
 def _share(fraction: float) -> str:

@@ -21,6 +21,7 @@ from patchbench.study import NONE, Study
 # figures in the order a reader wants them; others follow by name
 FIGURE_ORDER = (
     "fusion_comparison",
+    "fusion_matrix",
     "roc_curves",
     "auc_against_patch_size",
     "auc_against_runtime",

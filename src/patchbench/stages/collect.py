@@ -25,7 +25,7 @@ from patchbench.io import (
 from patchbench.machine import describe
 from patchbench.patchset import gather as gather_rows
 from patchbench.stages import _overlays
-from patchbench.study import NONE
+from patchbench.study import NONE, WHOLE_IMAGE
 
 # tables that do not name their run, so that the columns are added here
 PER_RUN = ("predictions", "roc", "history", "embedding_map", "faithfulness")
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> Work:
     runs = plan.runs(config)
     collected = {
         "metrics": pd.concat([read_table(f"{r.folder}/metrics.parquet", "metrics") for r in runs]),
+        "fusion_tests": fusion_tests(runs),
         "predictions": gather(runs, "predictions"),
         "roc": gather(runs, "roc"),
         "history": histories(runs),
@@ -74,6 +75,13 @@ def gather(runs: Iterable[plan.Run], name: str) -> pd.DataFrame:
         columns = run_columns(vars(run))
         parts.append(frame.assign(**columns, fusion=frame["fusion"]))
     return pd.concat(parts, ignore_index=True)
+
+
+def fusion_tests(runs: Iterable[plan.Run]) -> pd.DataFrame:
+    """Fusion rules of every patch method against one another."""
+    own = [run for run in runs if run.patches != WHOLE_IMAGE]
+    parts = [read_table(f"{run.folder}/fusion_tests.parquet", "fusion_tests") for run in own]
+    return pd.concat(parts or [tables.empty("fusion_tests")], ignore_index=True)
 
 
 def histories(runs: Iterable[plan.Run]) -> pd.DataFrame:
@@ -123,6 +131,8 @@ def cost_row(cost: dict[str, Any]) -> dict[str, Any]:
     run = {name: about.get(name, NONE) for name in names}
     if "fold" in about:
         cost["stage"] = "cnn_fold"  # trained for detectors, not for the run itself
+    elif "explain" in about:
+        cost["stage"] += f"_{about['explain']}"
     return run | {"seed": int(about.get("seed", -1)), "shard": int(shard)} | cost
 
 

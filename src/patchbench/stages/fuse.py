@@ -11,7 +11,7 @@ import pandas as pd
 from patchbench import plugins
 from patchbench.bags import softmax
 from patchbench.cost import Stopwatch, Work
-from patchbench.evaluation import metric_rows, prediction_rows, roc_rows
+from patchbench.evaluation import fusion_test_rows, metric_rows, prediction_rows, roc_rows
 from patchbench.io import provenance, read_array, read_json, read_table, write_json, write_table
 from patchbench.split_bags import split_bags
 from patchbench.study import NONE
@@ -39,17 +39,19 @@ def run(args: argparse.Namespace) -> Work:
     votes, vote_labels = softmax(test.bags.patch_logits), test.labels[image_of]
     metrics = [metric_rows(args.about, "patch", NONE, vote_labels, votes, image_of)]
     roc = [roc_rows("patch", NONE, vote_labels, votes)]
-    predictions, watch = [], Stopwatch()
+    predictions, decisions, watch = [], dict[str, np.ndarray](), Stopwatch()
     for name, rule in rules.items():
         for part in (val, test):
             with watch:
                 probabilities = rule.fuse(part.bags)
             predictions.append(prediction_rows(part.images, name, probabilities))
         # the last of the two is test
-        each = np.arange(len(probabilities))
+        decisions[name], each = probabilities, np.arange(len(probabilities))
         metrics.append(metric_rows(args.about, "image", name, test.labels, probabilities, each))
         roc.append(roc_rows("image", name, test.labels, probabilities))
-    _write(args, rules, {"predictions": predictions, "roc": roc, "metrics": metrics})
+    tests = [fusion_test_rows(args.about, test.labels, decisions)]
+    parts = {"predictions": predictions, "roc": roc, "fusion_tests": tests, "metrics": metrics}
+    _write(args, rules, parts)
     n_decisions = len(rules) * (len(val.labels) + len(test.labels))
     return Work(n_decisions, "image decision", work_s=watch.elapsed_s)
 

@@ -1,0 +1,56 @@
+"""What the fusion rules of a study did against one another, as figures and the report read it.
+
+Pure functions of a `Study`; of several seeds differences are means, and p the largest.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from patchbench import results_table as results
+from patchbench.paired import holm
+from patchbench.study import Study
+
+ALPHA = 0.05
+BETTER, WORSE, SAME, RIVAL = "better", "worse", "same", "rival"
+
+
+def compared(study: Study, dataset: str) -> pd.DataFrame:
+    """Every rule of every patch method against the same rival.
+
+    Returns
+    -------
+    frame : DataFrame
+        Columns of a method, ``fusion``, ``rival``, ``difference``, ``low``, ``high`` (of image
+        AUC, paired), ``p``, ``p_adjusted`` over the rules of the method (Holm), ``verdict``:
+        better or worse than the rival, the same (not told apart), or the rival itself; and
+        ``label``.
+    """
+    rows = study.fusion_tests[study.fusion_tests["dataset"] == dataset]
+    frame = (
+        rows.groupby([*results.METHOD, "fusion", "rival"], sort=False)
+        .agg(**{name: (name, "mean") for name in ("difference", "low", "high")}, p=("p", "max"))
+        .reset_index()
+    )
+    frame["label"] = [results.label(study, _named(row)) for row in frame.to_dict("records")]
+    frame["p_adjusted"], frame["verdict"] = float("nan"), SAME
+    frame.loc[frame["fusion"] == frame["rival"], "verdict"] = RIVAL
+    asked = (frame["verdict"] != RIVAL) & frame["p"].notna()
+    for _, own in frame[asked].groupby(results.METHOD):
+        frame.loc[own.index, "p_adjusted"] = holm(own["p"].to_numpy())
+    apart = frame["p_adjusted"] < ALPHA
+    frame.loc[apart & (frame["difference"] > 0), "verdict"] = BETTER
+    frame.loc[apart & (frame["difference"] < 0), "verdict"] = WORSE
+    return frame
+
+
+def of_method(frame: pd.DataFrame, method: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows of one method."""
+    for column in results.METHOD:
+        frame = frame[frame[column] == method[column]]
+    return frame
+
+
+def _named(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in row.items()}
