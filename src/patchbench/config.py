@@ -14,6 +14,7 @@ from patchbench.errors import UserError
 from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
 from patchbench.study import WHOLE_IMAGE
+from patchbench.sweep_results import RANDOM
 
 _SECTIONS = (
     "datasets",
@@ -88,11 +89,44 @@ def _check_noise(config: Mapping[str, Any]) -> None:
         plugins.build("detectors", name, config["detectors"][name], seed=0, threads=1)
     for name in config["benchmark"]["explain"]:
         plan.open_explain(config, name)
+    _check_layers(config)
+    if plan.detects(config):
+        _check_sweep(config)
     cnn, cnns = config["noise"]["cnn"], config["benchmark"]["cnns"]
     if plan.detects(config) and cnn is not None and cnn not in cnns:
         raise UserError(
             f"config: noise.cnn is {cnn!r}, which is not among benchmark.cnns "
             f"({', '.join(cnns) or 'none'}); name one of these, or null"
+        )
+
+
+def _check_layers(config: Mapping[str, Any]) -> None:
+    """Layers are asked for in networks that there are."""
+    networks = [*config["cnns"], *config["encoders"]]
+    for name in config["benchmark"]["explain"]:
+        asked = getattr(plan.open_explain(config, name), "layer", None)
+        for network in asked if isinstance(asked, Mapping) else ():
+            if network not in networks:
+                raise UserError(
+                    f"config: explain.{name}.layer names {network!r}, which is no entry of cnns or "
+                    f"encoders; {plugins.suggest(network, networks)}"
+                )
+
+
+def _check_sweep(config: Mapping[str, Any]) -> None:
+    """There is something to sweep, and chance to compare with."""
+    entries = config["detectors"]
+    kinds = [entries[name].get("type", name) for name in config["benchmark"]["detectors"]]
+    if RANDOM not in config["benchmark"]["detectors"] or RANDOM not in kinds:
+        raise UserError(
+            f"config: benchmark.detectors lacks {RANDOM!r}, with which all others are compared; "
+            "add it"
+        )
+    if not plan.swept(config):
+        raise UserError(
+            "config: benchmark.detectors are asked for, but no classifier among "
+            f"{', '.join(config['benchmark']['classifiers'])} can be fitted again on fewer "
+            "patches; add logistic"
         )
 
 

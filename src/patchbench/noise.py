@@ -1,7 +1,8 @@
 """Patches that may be noise: what detectors look at, and what is done with what they say.
 
 A detector gives every patch a score, higher is noisier. Ranks of the scores then drop patches or
-weigh them down; a floor keeps the least noisy patches of each image and class.
+weigh them down: of all train patches together, of a test image by itself. A floor keeps the least
+noisy patch of each image.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -121,29 +122,41 @@ def noisiness_among(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def without_worst(
-    scores: np.ndarray, fraction: float, image_of: np.ndarray, least: int = 1
+    scores: np.ndarray, fraction: float, image_of: np.ndarray, seed: int, least: int = 1
 ) -> Kept:
-    """Drop the noisiest ``fraction`` of all patches; of equal ones those that come last.
+    """Drop the noisiest ``fraction`` of all patches; among equal ones the lot decides.
 
     Every image keeps its ``least`` cleanest patches whatever their scores, so no image and no
     class is lost. ``image_of`` is int (n_patches,), ascending from 0 without gaps.
     """
     n_kept = len(scores) - round(fraction * len(scores))
+    lot = np.random.default_rng(seed).random(len(scores))
     rows = np.zeros(len(scores), dtype=bool)
-    rows[np.argsort(scores, kind="stable")[:n_kept]] = True
-    return _with_floor(rows, scores, image_of, least)
-
-
-def below(scores: np.ndarray, threshold: float, image_of: np.ndarray, least: int = 1) -> Kept:
-    """Drop the patches whose score is above a threshold; the floor is that of `without_worst`."""
-    return _with_floor(scores <= threshold, scores, image_of, least)
-
-
-def _with_floor(rows: np.ndarray, scores: np.ndarray, image_of: np.ndarray, least: int) -> Kept:
-    order = np.lexsort((scores, image_of))
-    starts = np.searchsorted(image_of, np.arange(image_of[-1] + 1))
-    place = np.empty(len(scores), dtype=np.int64)  # of a patch among those of its image
-    place[order] = np.arange(len(scores)) - starts[image_of[order]]
-    # an image that keeps enough anyway has its cleanest patches among them
-    floor = (place < least) & ~rows
+    rows[np.lexsort((lot, scores))[:n_kept]] = True
+    floor = (_place_in_image(scores, image_of, lot) < least) & ~rows
     return Kept(rows | floor, int(floor.sum()))
+
+
+def without_worst_of_each(
+    scores: np.ndarray, fraction: float, image_of: np.ndarray, seed: int, least: int = 1
+) -> Kept:
+    """Drop the noisiest ``fraction`` of each image, rounded; otherwise as `without_worst`.
+
+    What is kept of an image does not depend on other images, so one alone can be decided, and
+    every detector drops as many patches.
+    """
+    sizes = np.bincount(image_of)
+    n_kept = (sizes - np.rint(fraction * sizes).astype(np.int64))[image_of]
+    lot = np.random.default_rng(seed).random(len(scores))
+    place = _place_in_image(scores, image_of, lot)
+    floor = (place >= n_kept) & (place < least)
+    return Kept((place < n_kept) | floor, int(floor.sum()))
+
+
+def _place_in_image(scores: np.ndarray, image_of: np.ndarray, lot: np.ndarray) -> np.ndarray:
+    """Number of each patch among those of its image, cleanest first: int (n_patches,)."""
+    order = np.lexsort((lot, scores, image_of))
+    starts = np.searchsorted(image_of, np.arange(image_of[-1] + 1))
+    place = np.empty(len(scores), dtype=np.int64)
+    place[order] = np.arange(len(scores)) - starts[image_of[order]]
+    return place

@@ -109,12 +109,24 @@ def left_out(config: Config) -> list[str]:
     ]
     if lists["explain"]:
         found += [
-            f"{encoder} was left out of the explanations: it has no gradients to a class of its "
-            "own, as networks with a head have"
+            f"{encoder} was left out of the explanations: "
+            + (
+                "it has no gradients to a class of its own, as networks with a head have"
+                if head_of(config, encoder) is None
+                else f"its own head was not asked; add {OWN_HEAD} to benchmark.classifiers"
+            )
             for encoder in lists["encoders"]
             if head_of(config, encoder) is None
+            or not any(uses_of(config, classifier) == "head" for classifier in lists["classifiers"])
         ]
     if detects(config):
+        found += [
+            f"the detector {name} was left out: it looks at maps; name a network under noise.cnn "
+            f"and {GRAD_CAM} under benchmark.explain"
+            for name in lists["detectors"]
+            if grad_cam(config, lists["datasets"][0], lists["seeds"][0]) is None
+            and plugins.build("detectors", name, config["detectors"][name]).uses == "saliency"
+        ]
         found += [
             f"{classifier} was left out of the sweep of detectors: it cannot be fitted again on "
             "fewer patches as it is; logistic can"
@@ -302,7 +314,7 @@ def split_by_noise(config: Config) -> list[Run]:
 def grad_cam(config: Config, dataset: str, seed: int) -> str | None:
     """Folder of the maps that detectors see; None where there are none."""
     cnn = config["noise"]["cnn"]
-    if cnn is None or GRAD_CAM not in config["benchmark"]["explain"]:
+    if not detects(config) or cnn is None or GRAD_CAM not in config["benchmark"]["explain"]:
         return None
     return CNN_MAPS.format(dataset=dataset, seed=seed, cnn=cnn, explain=GRAD_CAM)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from patchbench import plugins, sweep_results
+from patchbench import map_results, plugins, sweep_results
 from patchbench.results_table import (
     METHOD,
     common_classifier,
@@ -60,7 +60,13 @@ def method_table(section: str) -> str:
     head = {
         "datasets": ["dataset", "what", "masks", "licence"],
         "fusions": ["fusion", "score of a class", "blind to place", "fitted", "source"],
-        "detectors": ["detector", "a patch is noise if it is", "needs labels", "control", "source"],
+        "detectors": [
+            "detector",
+            "a patch is noise if it is",
+            "for train only",
+            "control",
+            "source",
+        ],
         "explain": ["explanation", "map", "source"],
     }.get(section, [section.removesuffix("s"), "what", "source"])
     return table(head, rows)
@@ -134,6 +140,11 @@ def summary(study: Study) -> dict[str, Any]:
         "classifier": common_classifier(study),
         "rows": rows,
         "sweeps": [sweep for name in study.datasets if (sweep := _sweep(study, name))],
+        "maps": [
+            {"dataset": name, "rows": rows}
+            for name in study.datasets
+            if (rows := map_results.table(study, name))
+        ],
     }
 
 
@@ -142,7 +153,8 @@ def _sweep(study: Study, dataset: str) -> dict[str, Any] | None:
     answer = sweep_results.answer(study, dataset)
     if answer is None:
         return None
-    about = {"method": answer.method["label"], "auc": answer.method["value"], "share": answer.share}
+    method = f"{answer.method['label']}, {answer.method['fusion']}"
+    about = {"method": method, "auc": answer.method["value"], "share": answer.share}
     return {"dataset": dataset, **about, "rows": sweep_results.table(study, dataset)}
 
 
@@ -152,6 +164,15 @@ def sweep_table(told: Mapping[str, Any]) -> str:
     for sweep in told["sweeps"]:
         head = f"`{sweep['dataset']}`, {sweep['method']} ({sweep['auc']:.3f})"
         parts.append(table([head, *sweep_results.HEAD], map(sweep_results.cells, sweep["rows"])))
+    return "\n\n".join(parts)
+
+
+def map_table(told: Mapping[str, Any]) -> str:
+    """Markdown of how faithful maps are, a table for each dataset."""
+    parts = []
+    for maps in told["maps"]:
+        head = f"`{maps['dataset']}`, {maps['rows'][0]['n_images']} test images"
+        parts.append(table([head, *map_results.HEAD], map(map_results.cells, maps["rows"])))
     return "\n\n".join(parts)
 
 

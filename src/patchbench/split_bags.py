@@ -32,11 +32,15 @@ def split_bags(
     chosen = index[index["split"] == split]
     first = ~chosen["image_row"].duplicated().to_numpy()
     sizes = np.diff(np.append(np.flatnonzero(first), len(chosen)))
-    centers = grid.relative_centers(
-        chosen["y_px"].to_numpy(),
-        chosen["x_px"].to_numpy(),
-        int(chosen["height_px"].iloc[0]),
+    images = chosen.loc[first, ["image_id", "split", "label"]].reset_index(drop=True)
+    return SplitBags(Bags(gather(logits, chosen), sizes, centers_of(chosen, side_px)), images)
+
+
+def centers_of(patches: pd.DataFrame, side_px: int) -> np.ndarray:
+    """Centres of rows of table "patches" in their image, -1 to 1: float (n, 2)."""
+    return grid.relative_centers(
+        patches["y_px"].to_numpy(),
+        patches["x_px"].to_numpy(),
+        int(patches["height_px"].iloc[0]),
         side_px,
     )
-    images = chosen.loc[first, ["image_id", "split", "label"]].reset_index(drop=True)
-    return SplitBags(Bags(gather(logits, chosen), sizes, centers), images)

@@ -21,10 +21,11 @@ ALPHA = 0.05
 METHOD = ["patches", "encoder", "classifier"]
 _STEP = [*METHOD, "detector", "use", "applied", "fraction"]
 _MEANS = (
-    *("value", "low", "high", "difference", "difference_low", "difference_high"),
-    *("random_difference", "random_difference_low", "random_difference_high"),
+    *("value", "low", "high", "difference", "random_difference"),
     *("removed_train", "removed_test", "fit_s"),
 )
+# by which rule decisions are made: the mean of probabilities, or the rule that is best on val
+IMAGE, FUSED = "image", "fused"
 
 
 def kind_of(study: Study, detector: str) -> str:
@@ -41,29 +42,43 @@ def is_control(study: Study, detector: str) -> bool:
     return bool(plugins.load("detectors", kind).Detector.control)
 
 
-def steps(study: Study, dataset: str) -> pd.DataFrame:
-    """Every step of the sweep at image level, a row each; detector "none" keeps everything.
+def steps(study: Study, dataset: str, level: str = FUSED) -> pd.DataFrame:
+    """Every step of the sweep, a row each; detector "none" keeps everything.
+
+    Parameters
+    ----------
+    level : str
+        Decisions by the rule that is best on val (`FUSED`), or by the mean of probabilities
+        (`IMAGE`).
 
     Returns
     -------
     frame : DataFrame
-        Columns of a method, ``detector``, ``use``, ``applied``, ``fraction``; means over seeds
-        of the estimates and of the differences; ``p``, ``random_p`` (the largest of the seeds);
+        Columns of a method, ``detector``, ``use``, ``applied``, ``fraction``, ``fusion``; means
+        over seeds of the values; of differences the means and the widest ends; ``p``,
+        ``random_p`` (the largest of the seeds, 1 where seeds differ in sign); ``n_by_floor``,
         ``n_images``, ``n_seeds``, ``label`` of the method.
     """
     rows = study.sweep
-    rows = rows[(rows["dataset"] == dataset) & (rows["level"] == "image")]
-    frame = (
-        rows.groupby(_STEP, sort=False, dropna=False)
-        .agg(
-            **{name: (name, "mean") for name in _MEANS},
-            p=("p", "max"),
-            random_p=("random_p", "max"),
-            n_images=("n_images", "max"),
-            n_seeds=("value", "count"),
-        )
-        .reset_index()
+    rows = rows[(rows["dataset"] == dataset) & (rows["level"] == level)]
+    groups = rows.groupby(_STEP, sort=False, dropna=False)
+    ends: dict[str, Any] = {}
+    for prefix in ("", "random_"):
+        ends |= {f"{prefix}difference_low": (f"{prefix}difference_low", "min")}
+        ends |= {f"{prefix}difference_high": (f"{prefix}difference_high", "max")}
+        ends |= {f"{prefix}p": (f"{prefix}p", "max")}
+    frame = groups.agg(
+        **{name: (name, "mean") for name in _MEANS},
+        **ends,
+        fusion=("fusion", lambda names: ", ".join(sorted(set(names)))),
+        n_by_floor=("n_by_floor", "max"),
+        n_images=("n_images", "max"),
+        n_seeds=("value", "count"),
     )
+    for prefix in ("", "random_"):
+        apart = groups[f"{prefix}difference"].agg(["min", "max"])
+        frame.loc[(apart["min"] < 0) & (apart["max"] > 0), f"{prefix}p"] = 1.0
+    frame = frame.reset_index()
     frame["label"] = [method_label(study, row) for row in frame.to_dict("records")]
     return frame
 
@@ -74,9 +89,9 @@ def method_label(study: Study, method: Mapping[Any, Any]) -> str:
     return results.label(study, named | {"detector": NONE}).removesuffix(" (control)")
 
 
-def swept(study: Study, dataset: str) -> list[dict[str, Any]]:
+def swept(study: Study, dataset: str, level: str = FUSED) -> list[dict[str, Any]]:
     """Swept methods, those on trial before controls, then by their AUC with all patches kept."""
-    frame = steps(study, dataset)
+    frame = steps(study, dataset, level)
     plain = frame[(frame["detector"] == NONE) & frame["value"].notna()]
     found = [{str(k): v for k, v in row.items()} for row in plain.to_dict("records")]
 
@@ -117,18 +132,26 @@ class Answer:
         return self.rows[self.rows["applied"] == place]
 
 
-def answer(study: Study, dataset: str) -> Answer | None:
-    """The answer for a dataset; None where nothing was swept."""
-    methods = swept(study, dataset)
+def answer(study: Study, dataset: str, level: str = FUSED) -> Answer | None:
+    """The answer for a dataset; None where nothing was swept.
+
+    The method is the same whatever the ``level`` of decisions; see `steps`.
+    """
+    best = swept(study, dataset)
+    methods = [m for m in swept(study, dataset, level) if _same_method(m, best[0])]
     if not methods:
         return None
-    rows = of_method(steps(study, dataset), methods[0])
+    rows = of_method(steps(study, dataset, level), methods[0])
     rows = rows[(rows["use"] == "filter") & (rows["detector"] != NONE)]
     if rows.empty:
         return None
     shares = np.unique(rows["fraction"])
     share = float(shares[np.argmin(np.abs(shares - FRACTION))])
     return Answer(methods[0], share, rows[rows["fraction"] == share])
+
+
+def _same_method(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return all(one[column] == other[column] for column in METHOD)
 
 
 def judged(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
@@ -163,38 +186,46 @@ def judged(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
 def table(study: Study, dataset: str) -> list[dict[str, Any]]:
     """The answer as a table, a row per detector in the order of their gain, ready for JSON.
 
-    Every row has ``detector``, ``control``, ``work_s``; ``background_auc``, ``train`` and
-    ``both`` are each a value with the ends of its interval, the latter two differences of
-    image AUC; ``train_helps`` and ``both_helps`` say whether it is better than keeping all
-    patches and than dropping at random, after Holm's adjustment.
+    Every row has ``detector``, ``control``, ``work_s``; ``background_auc``, ``train``, ``both``
+    and ``both_plain`` are each a value with the ends of its interval, the latter three
+    differences of image AUC, the last by the mean of probabilities; ``train_helps``,
+    ``both_helps`` and ``both_plain_helps`` say whether it is better than keeping all patches and
+    than dropping at random, after Holm's adjustment.
     """
-    found = answer(study, dataset)
-    if found is None:
+    found, plain = answer(study, dataset), answer(study, dataset, IMAGE)
+    if found is None or plain is None:
         return []
-    nothing = [float("nan")] * 3
     rows: dict[str, dict[str, Any]] = {}
-    for place in ("both", "train"):
-        own = found.applied(place).sort_values("difference", ascending=False)
+    for place, part in (
+        ("both", found.applied("both")),
+        ("train", found.applied("train")),
+        ("both_plain", plain.applied("both")),
+    ):
+        own = part.sort_values("difference", ascending=False)
         good = judged(study, own)
         helps = set(good.loc[good["better"] & good["random_better"], "detector"])
         for step in own.to_dict("records"):
             name = str(step["detector"])
             row = rows.setdefault(
-                name, {"detector": name, "control": is_control(study, name), "both": nothing}
+                name, {"detector": name, "control": is_control(study, name)} | _UNKNOWN
             )
             row[place] = [float(step[f"difference{end}"]) for end in ("", "_low", "_high")]
             row[f"{place}_helps"] = name in helps
     for name, row in rows.items():
         row |= _detection(study, dataset, found.method, name)
-        row.setdefault("both_helps", False)
     return list(rows.values())
 
 
 HELPS = "▲"
+PLACES = ("train", "both", "both_plain")
+_UNKNOWN = {place: [float("nan")] * 3 for place in PLACES} | {
+    f"{place}_helps": False for place in PLACES
+}
 HEAD = (
     "finds background, AUC [95 %]",
     "dropped in training, image AUC",
-    "in training and test, image AUC",
+    "in training and test",
+    "the same by mean_probability",
     "s, maps included",
 )
 
@@ -203,7 +234,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     """A row of `table` as text: name of the detector, then what `HEAD` says."""
     name = row["detector"] + (" (control)" if row["control"] else "")
     differences = []
-    for place in ("train", "both"):
+    for place in PLACES:
         text = _with_ends(row[place], "+.3f")
         differences.append(f"{text} {HELPS}" if row[f"{place}_helps"] else text)
     work = row["work_s"]

@@ -126,18 +126,25 @@ COLUMNS: dict[str, Columns] = {
         **_ESTIMATE,
         "work_s": (FLOAT, "elapsed time of fitting the detector and scoring train and test"),
     },
-    "sweep": _DETECTED
+    "sweep": _RUN
     | {
         "use": (STRING, "filter: drop the noisiest share; weight: weigh by how clean a patch is"),
         "applied": (STRING, "train, test or both"),
         "fraction": (FLOAT, "share of patches asked to be dropped, 0-1; null for weights"),
-        "level": (STRING, "patch or image (mean probability of the patches kept)"),
+        "level": (
+            STRING,
+            "patch; image: mean of probabilities; "
+            "fused: by the rule best on val, if test patches are not weighed",
+        ),
         **_ESTIMATE,
         "difference": (FLOAT, "macro AUC less that of keeping all, on the same images"),
         "difference_low": (FLOAT, "lower end of its paired 95 % bootstrap interval"),
         "difference_high": (FLOAT, "upper end"),
         "p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),
-        "random_difference": (FLOAT, "macro AUC less that of dropping as many at random"),
+        "random_difference": (
+            FLOAT,
+            "macro AUC less that of dropping as many at random",
+        ),
         "random_difference_low": (FLOAT, "lower end of its paired 95 % bootstrap interval"),
         "random_difference_high": (FLOAT, "upper end"),
         "random_p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),

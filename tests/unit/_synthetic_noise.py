@@ -32,7 +32,13 @@ def sweep_rows(run: Run, detectors: Sequence[str]) -> list[dict[str, Any]]:
                 place = {"detector": name, "use": use, "applied": applied, "fraction": fraction}
                 place |= {"removed_train": share} if applied != "test" else {}
                 rows.append(base | step | place | _around(plain + gain, 0.04) | values)
-    return [row | {"level": level} for row in rows for level in ("patch", "image")]
+    rules = {"patch": "none", "image": "mean_probability", "fused": "center_gaussian"}
+    return [
+        row | {"level": level, "fusion": rule}
+        for row in rows
+        for level, rule in rules.items()
+        if not (level == "fused" and row["use"] == "weight")
+    ]
 
 
 def _around(value: float, half: float) -> dict[str, float]:

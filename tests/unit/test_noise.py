@@ -22,7 +22,7 @@ def test_the_share_asked_for_is_dropped_and_the_floor_is_counted(
     values: list[int], fraction: float
 ) -> None:
     scores, image_of = np.array(values, dtype=float), images_of(len(values))
-    kept = noise.without_worst(scores, fraction, image_of)
+    kept = noise.without_worst(scores, fraction, image_of, 0)
     n_wanted = len(scores) - round(fraction * len(scores))
     assert kept.rows.sum() == n_wanted + kept.n_by_floor
     assert set(image_of[kept.rows]) == set(image_of)
@@ -33,7 +33,7 @@ def test_no_patch_dropped_is_cleaner_than_one_kept_of_its_image(
     values: list[int], fraction: float
 ) -> None:
     scores, image_of = np.array(values, dtype=float), images_of(len(values))
-    kept = noise.without_worst(scores, fraction, image_of).rows
+    kept = noise.without_worst(scores, fraction, image_of, 0).rows
     for image in np.unique(image_of):
         own = image_of == image
         if (own & ~kept).any():
@@ -42,11 +42,35 @@ def test_no_patch_dropped_is_cleaner_than_one_kept_of_its_image(
 
 def test_the_floor_keeps_the_cleanest_patch_of_an_image_that_is_all_noise() -> None:
     scores = np.array([9.0, 8.0, 9.5, 0.0, 0.1, 0.2])
-    kept = noise.without_worst(scores, 0.5, images_of(6))
+    kept = noise.without_worst(scores, 0.5, images_of(6), 0)
     assert kept.rows.tolist() == [False, True, False, True, True, True]
     assert kept.n_by_floor == 1
-    below = noise.below(scores, 0.15, images_of(6)).rows
-    assert below.tolist() == [False, True, False, True, True, False]
+    each = noise.without_worst_of_each(scores, 1.0, images_of(6), 0)
+    assert each.rows.tolist() == [False, True, False, True, False, False]
+    assert each.n_by_floor == 2
+
+
+@given(SCORES, st.sampled_from([0.0, 0.1, 0.34, 0.5, 0.9]))
+def test_every_image_loses_the_same_share_and_its_noisiest_patches(
+    values: list[int], fraction: float
+) -> None:
+    scores, image_of = np.array(values, dtype=float), images_of(len(values))
+    kept = noise.without_worst_of_each(scores, fraction, image_of, 0).rows
+    for image in np.unique(image_of):
+        own = image_of == image
+        assert kept[own].sum() == max(1, own.sum() - np.rint(fraction * own.sum()))
+        if (own & ~kept).any():
+            assert scores[own & kept].max() <= scores[own & ~kept].min()
+
+
+def test_among_equal_scores_the_lot_decides_not_the_order() -> None:
+    """Images stand in order of class: whoever drops the last would drop the last classes."""
+    image_of = np.repeat(np.arange(100), 20)
+    kept = noise.without_worst(np.zeros(2000), 0.5, image_of, 0).rows
+    halves = kept.reshape(2, 1000).mean(axis=1)
+    np.testing.assert_allclose(halves, 0.5, atol=0.05)  # three standard errors
+    other = noise.without_worst(np.zeros(2000), 0.5, image_of, 1).rows
+    assert 0.4 < (kept == other).mean() < 0.6
 
 
 @given(SCORES)

@@ -144,6 +144,8 @@ def fold_files(name):
     def files(w):
         if w.cnn != config["noise"]["cnn"] or w.explain != plan.GRAD_CAM:
             return []
+        if not plan.detects(config):
+            return []
         n_folds = config["noise"]["n_folds"]
         return [
             f"{plan.FOLD.format(**dict(w.items()), fold=fold, n_folds=n_folds)}/{name}"

@@ -2,6 +2,11 @@
 # Reads:  .../{classifier}/patch_logits/, the patch index
 # Writes: .../{classifier}/{predictions.parquet, metrics.parquet, roc.parquet, fusion_tests.parquet, fusions.json}
 
+FUSION_MODULES = [
+    f"patchbench.fusions.{fusion.get('type', name)}"
+    for name, fusion in chosen("fusions").items()
+]
+
 
 rule fuse:
     input:
@@ -22,13 +27,7 @@ rule fuse:
     params:
         fusions=json.dumps(chosen("fusions"), sort_keys=True),
         about=about,
-        code=fingerprint(
-            "patchbench.stages.fuse",
-            *(
-                f"patchbench.fusions.{fusion.get('type', name)}"
-                for name, fusion in chosen("fusions").items()
-            ),
-        ),
+        code=fingerprint("patchbench.stages.fuse", *FUSION_MODULES),
     message:
         "Fusing {wildcards.dataset} votes: {wildcards.encoder}, {wildcards.classifier}"
     shell:

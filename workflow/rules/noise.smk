@@ -123,7 +123,9 @@ rule sweep:
     input:
         scores=rules.detect.output.scores,
         index=rules.index.output.index,
+        report=rules.index.output.report,
         embeddings=shards_of(rules.encode.output.embeddings),
+        patch_logits=shards_of(rules.classify.output.patch_logits),
         classifier=rules.fit_classifier.output.classifier,
     output:
         sweep=f"{plan.NOISE}/sweep.parquet",
@@ -135,15 +137,21 @@ rule sweep:
     params:
         spec=spec("classifiers", "classifier"),
         fractions=config["noise"]["fractions"],
+        fusions=json.dumps(chosen("fusions"), sort_keys=True),
         max_fit_mib=config.get("max_fit_mib", 1024),
         about=about,
-        code=code_of("sweep", "classifiers", "classifier"),
+        code=lambda w: fingerprint(
+            "patchbench.stages.sweep",
+            f"patchbench.classifiers.{config['classifiers'][w.classifier].get('type', w.classifier)}",
+            *FUSION_MODULES,
+        ),
     message:
         "Ignoring noisy patches of {wildcards.dataset}: {wildcards.encoder}, {wildcards.classifier}"
     shell:
         command(
             "sweep --classifier {wildcards.classifier} --spec {params.spec:q}"
             " --state {input.classifier:q} --index {input.index:q} --embeddings {input.embeddings:q}"
+            " --patch-logits {input.patch_logits:q} --fusions {params.fusions:q}"
             " --scores {input.scores:q} --fractions {params.fractions}"
             " --max-fit-mib {params.max_fit_mib} --out {output.sweep:q} --seed {wildcards.seed}"
         )

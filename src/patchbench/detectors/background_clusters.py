@@ -47,27 +47,37 @@ class Detector:
 
         if train.labels is None:
             raise ValueError("background_clusters needs labels of train patches")
-        rows = np.concatenate([part for _, part in train.embedding_chunks()])
+        n_clusters = max(2, min(self.n_clusters, len(train) // 10))
+        seed = derive(self.seed, "detector", "background_clusters")
+        rows = self._sample(train, _MOST_PER_CLUSTER * n_clusters, seed)
         self._mean, self._scale = rows.mean(axis=0), rows.std(axis=0) + 1e-6
-        rows = (rows - self._mean) / self._scale
-        n_clusters = max(2, min(self.n_clusters, len(rows) // 10))
         faiss.omp_set_num_threads(self.threads)
         kmeans = faiss.Kmeans(
             rows.shape[1],
             n_clusters,
             niter=_ROUNDS,
-            seed=derive(self.seed, "detector", "background_clusters"),
+            seed=seed,
             min_points_per_centroid=1,
             max_points_per_centroid=_MOST_PER_CLUSTER,
         )
-        kmeans.train(np.ascontiguousarray(rows, np.float32))
+        kmeans.train(np.ascontiguousarray((rows - self._mean) / self._scale, np.float32))
         self._centers = np.array(kmeans.centroids)
         folds = np.zeros(len(train), np.int64) if train.folds is None else train.folds
         counts = np.zeros((folds.max() + 1, n_clusters, train.n_classes))
-        np.add.at(counts, (folds, self._nearest(rows), train.labels), 1)
+        for part, embeddings in train.embedding_chunks():
+            nearest = self._nearest((embeddings - self._mean) / self._scale)
+            np.add.at(counts, (folds[part], nearest, train.labels[part]), 1)
         total = counts.sum(axis=0)
         self._entropy = _entropy(total)
         self._entropy_outside = _entropy(total - counts)
+
+    @staticmethod
+    def _sample(train: PatchView, n_rows: int, seed: int) -> np.ndarray:
+        """At most so many embeddings, drawn without replacement: float32 (m, dim)."""
+        rng = np.random.default_rng(seed)
+        chosen = np.zeros(len(train), dtype=bool)
+        chosen[rng.permutation(len(train))[:n_rows]] = True
+        return np.concatenate([part[chosen[rows]] for rows, part in train.embedding_chunks()])
 
     def _nearest(self, rows: np.ndarray) -> np.ndarray:
         import faiss

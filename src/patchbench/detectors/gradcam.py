@@ -23,7 +23,9 @@ class Detector:
     uses: ClassVar[str] = "saliency"
     uses_labels: ClassVar[bool] = False
     control: ClassVar[bool] = False
-    summary: ClassVar[str] = "outside the Grad-CAM map of a CNN that was not trained on its image"
+    summary: ClassVar[str] = (
+        "outside the Grad-CAM map (in train, of the true class) of a network that never saw it"
+    )
     source: ClassVar[str] = "Selvaraju et al., ICCV 2017, arXiv:1610.02391"
 
     def fit(self, train: PatchView) -> None:

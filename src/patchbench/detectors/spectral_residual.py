@@ -13,6 +13,8 @@ import numpy as np
 from patchbench.faithfulness import patch_means
 from patchbench.noise import PatchView, relative
 
+_BATCH_IMAGES = 256
+
 
 @dataclass(kw_only=True)
 class Detector:
@@ -48,9 +50,14 @@ class Detector:
 
     def score(self, patches: PatchView) -> np.ndarray:
         """Minus the mean saliency of the patch over that of its image: float64 (n_patches,)."""
-        maps = np.stack([self._saliency(patches.image(i)) for i in range(patches.n_images)])
         height_px, width_px = patches.image(0).shape[:2]
-        means = patch_means(maps, patches.image_of, patches.boxes, height_px, width_px)
+        boxes, means = patches.boxes, np.empty(len(patches))
+        for start in range(0, patches.n_images, _BATCH_IMAGES):
+            images = range(start, min(start + _BATCH_IMAGES, patches.n_images))
+            maps = np.stack([self._saliency(patches.image(i)) for i in images])
+            rows = np.isin(patches.image_of, images)
+            map_of = patches.image_of[rows] - start
+            means[rows] = patch_means(maps, map_of, boxes[rows], height_px, width_px)
         return -relative(means, patches.image_of)
 
     def _saliency(self, image: np.ndarray) -> np.ndarray:

@@ -71,6 +71,13 @@ class Explain:
 
     layer: str | Mapping[str, str] | None = None
 
+    def __post_init__(self) -> None:
+        each = self.layer.values() if isinstance(self.layer, Mapping) else [self.layer or ""]
+        if not all(isinstance(name, str) for name in each):
+            raise ValueError(
+                f"layer is {self.layer!r}; give the name of a layer, or one for each network"
+            )
+
     needs: ClassVar[str] = "gradients"
     of_layer: ClassVar[bool] = True
     control: ClassVar[bool] = False

@@ -16,9 +16,10 @@ from patchbench.study import NONE, Study
 CAPTION = (
     "Area under the receiver operating characteristic (ROC) curve of image decisions against the "
     "share of patches dropped, the noisiest first, by detector. Left: dropped in training only; "
-    "right: in training and in test. Thin line: all patches kept. Grey: as many dropped at "
-    "random, with the paired 95 % interval of its difference to keeping all; black, dashed: the "
-    "true masks. Filled points: the paired 95 % interval of the difference to dropping at random "
+    "right: in training and of every test image. Patches are fused by the rule that is best on "
+    "val, named above each row. Thin line: all patches kept. Grey: as many dropped at random, mean "
+    "of five lots, with the paired 95 % interval of its difference to keeping all; black, dashed: "
+    "the true masks. Filled points: the paired 95 % interval of the difference to random "
     "excludes zero, one comparison at a time; small dots: it does not."
 )
 _APPLIED = {"train": "Dropped in training only", "both": "Dropped in training and in test"}
@@ -33,15 +34,22 @@ def applies(config: Mapping[str, Any]) -> bool:
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
-    """One row per method, detector, use, place and share at image level, seeds averaged."""
-    frame = sweep_results.steps(study, dataset)
-    order = [*sweep_results.METHOD, "use", "applied", "detector", "fraction"]
+    """One row per method, detector, use, place, share and rule, seeds averaged.
+
+    Column ``level``: ``fused`` by the rule that is best on val, which is drawn, or ``image`` by the
+    mean of probabilities.
+    """
+    levels = (sweep_results.FUSED, sweep_results.IMAGE)
+    frame = pd.concat(
+        [sweep_results.steps(study, dataset, level).assign(level=level) for level in levels]
+    )
+    order = ["level", *sweep_results.METHOD, "use", "applied", "detector", "fraction"]
     return frame.sort_values(order, ignore_index=True)
 
 
 def draw(study: Study, dataset: str) -> Figure:
     """Rows of panels by method, best first, columns by where patches are dropped."""
-    frame = data(study, dataset)
+    frame = sweep_results.steps(study, dataset)
     methods = sweep_results.swept(study, dataset)
     shown = methods[:_MAX_METHODS]
     names = {*frame["detector"], _KEEP_ALL} - {NONE}
@@ -69,7 +77,7 @@ def draw(study: Study, dataset: str) -> Figure:
             ax.set_xlabel("Share of patches dropped" if i + 1 == n_rows else "")
             if i == 0:
                 style.write(fig, left, _TOP_IN - 0.26, _APPLIED[applied], fontsize=style.TEXT_PT)
-        name = style.fit(str(method["label"]), 3.0, style.TEXT_PT)
+        name = style.fit(f"{method['label']}, {method['fusion']}", 3.0, style.TEXT_PT)
         style.write(fig, _LEFT_IN, _TOP_IN + i * below - 0.1, name, fontweight="bold")
     return fig
 
@@ -77,7 +85,10 @@ def draw(study: Study, dataset: str) -> Figure:
 def _facts(study: Study, dataset: str, methods: list[dict[str, Any]]) -> str:
     more = ["scales differ between rows"] if len(methods) > 1 else []
     if study.sweep["use"].eq("weight").any():
-        more.append("patches weighed instead of dropped are in the table behind this figure")
+        more.append(
+            "decisions by the mean of probabilities, and patches weighed instead of dropped, are "
+            "in the table behind this figure"
+        )
     if left_out := [str(method["label"]) for method in methods[_MAX_METHODS:]]:
         listed = ", ".join(style.shorten(name, 24) for name in left_out[:4])
         more.append(

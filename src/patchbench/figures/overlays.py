@@ -17,7 +17,7 @@ CAPTION = (
     "One test image in each row, drawn at random, under what was seen in it. Maps are those of "
     "the class that the network decides on, each scaled to its own largest value: warm colours "
     "speak for the class, cold ones (evidence only) against it. Kept patches, by detector: half "
-    "of the patches are dropped, at a threshold found on train; a pixel is the paler the more of "
+    "of the patches of each image are dropped; a pixel is the paler the more of "
     "the patches that cover it are dropped. The line is the true outline of the object, where it "
     "is known."
 )

@@ -25,13 +25,29 @@ def sentences(study: Study, dataset: str) -> list[str]:
     method, n_methods = answer.method, len(sweep_results.swept(study, dataset))
     among = f", the highest of {n_methods} swept methods" if n_methods > 1 else ""
     found = [
-        f"What dropping noisy patches does is told for {method['label']} (image AUC "
-        f"{method['value']:.3f} with all patches{among}) at a share of {100 * answer.share:.0f} %, "
-        "which was fixed beforehand."
+        f"What dropping noisy patches does is told for {method['label']} fused by "
+        f"{method['fusion']}, the best rule on val (image AUC {method['value']:.3f} with all "
+        f"patches{among}), at a share of {100 * answer.share:.0f} %, which was fixed beforehand."
     ]
     for applied in _WHERE:
         found += _about(study, dataset, answer.applied(applied), method, applied)
-    return found
+    return found + _plain_text(study, dataset, str(method["fusion"]))
+
+
+def _plain_text(study: Study, dataset: str, fusion: str) -> list[str]:
+    """What it does to the plain mean of probabilities, where that is not the rule told of."""
+    plain = sweep_results.answer(study, dataset, sweep_results.IMAGE)
+    if plain is None or fusion == plain.method["fusion"]:
+        return []
+    own = sweep_results.judged(study, plain.applied("both"))
+    if own.empty:
+        return []
+    best = {str(k): v for k, v in own.iloc[0].items()}
+    return [
+        f"Decided by {plain.method['fusion']}, which hears all patches alike (image AUC "
+        f"{plain.method['value']:.3f} with all), the highest in training and in test is "
+        f"{best['detector']} with {_change(best, '')}, p = {best['p_adjusted']:.2g} after Holm."
+    ]
 
 
 def _about(study: Study, dataset: str, rows: pd.DataFrame, method: Row, applied: str) -> list[str]:
@@ -58,6 +74,8 @@ def _about(study: Study, dataset: str, rows: pd.DataFrame, method: Row, applied:
         )
     alpha = sweep_results.ALPHA
     text += f"; {_counted(worse)} worse than keeping all (p below {alpha:g} after Holm)."
+    if (floor := int(own["n_by_floor"].max())) > 0:
+        text += f" The floor of one patch per image kept up to {floor} patches."
     best = {str(k): v for k, v in own.iloc[0].items()}
     return [text, _best_text(study, dataset, best, method), *_oracle_text(study, rows)]
 

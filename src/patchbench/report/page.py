@@ -13,7 +13,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from patchbench import plan, plugins, runtimes, sweep_results
+from patchbench import map_results, plan, plugins, runtimes, sweep_results
 from patchbench import results_table as results
 from patchbench.report.finding import findings, gaps
 from patchbench.study import NONE, Study
@@ -76,6 +76,11 @@ def render(study: Study, figures: Path) -> str:
         study=study,
         run=study.run,
         findings=findings(study),
+        maps={
+            name: [map_results.cells(row) for row in map_results.table(study, name)]
+            for name in study.datasets
+        },
+        map_head=["Network, map", *map_results.HEAD],
         sweeps={name: _sweep(study, name) for name in study.datasets},
         gaps=gaps(study),
         columns=columns,
@@ -97,7 +102,7 @@ def _sweep(study: Study, dataset: str) -> dict[str, Any] | None:
     if answer is None:
         return None
     return {
-        "method": answer.method["label"],
+        "method": f"{answer.method['label']}, {answer.method['fusion']}",
         "share": f"{100 * answer.share:.0f} %",
         "head": ["Detector", *sweep_results.HEAD],
         "rows": [sweep_results.cells(row) for row in sweep_results.table(study, dataset)],

@@ -30,7 +30,7 @@ def overlays(config: dict[str, Any]) -> dict[str, np.ndarray]:
         network that the first map is of; ``masks`` bool (n, side, side), where there are any;
         ``maps/EXPLAIN/NETWORK`` float32 (n, rows, cols), raw, of the predicted class;
         ``kept/DETECTOR`` float32 (n, side, side), which share of the patches that cover a pixel
-        is kept when half of all patches are dropped, NaN where none covers it.
+        is kept when half of its patches are dropped, NaN where none covers it.
     """
     found = dict[str, np.ndarray]()
     for dataset in config["benchmark"]["datasets"]:
@@ -92,7 +92,7 @@ def _maps(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
 def _kept(
     config: dict[str, Any], run: plan.Run, rows: np.ndarray, image_px: int, side_px: int
 ) -> dict[str, np.ndarray]:
-    """What each of `DETECTORS` keeps of the images, at the threshold that halves train."""
+    """What each of `DETECTORS` keeps of the images when half of each is dropped."""
     index = read_table(
         plan.PATCHES.format(dataset=run.dataset, patches=run.patches) + "/index.parquet", "patches"
     )
@@ -104,8 +104,8 @@ def _kept(
         for name, spec in config["detectors"].items():
             if spec.get("type", name) != kind or f"test/{name}" not in scores:
                 continue
-            noisiness = noise.noisiness_among(scores[f"test/{name}"], scores[f"train/{name}"])
-            kept = noise.below(noisiness, 1 - FRACTION, image_of).rows
+            score, seed = scores[f"test/{name}"], derive(run.seed, "overlays")
+            kept = noise.without_worst_of_each(score, FRACTION, image_of, seed).rows
             found[f"kept/{name}"] = np.stack(
                 [_share(test[test["image_row"] == row], kept, side_px, image_px) for row in rows]
             )

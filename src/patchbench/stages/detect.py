@@ -1,21 +1,24 @@
 """Score every train and test patch by every noisy-patch detector; higher is noisier.
 
-What is learned from labels of train images is learned out of fold: the images are dealt to
-folds, whole groups together, and a patch is judged by what the other folds teach. Test labels
-are used by nobody. Writes ``scores.npz`` and ``detection.parquet``: how well each detector
-tells background, where masks say what that is, and what it cost.
+What detectors learn from labels of train images is learned out of fold: the images are dealt to
+folds, whole groups together, and a patch is judged by what the other folds teach. Embeddings are
+not: an encoder that learned from labels has met all train images; rows ``log_loss`` of
+``detection.parquet`` tell how much of that shows. Test labels are used by nobody. Writes
+``scores.npz`` and ``detection.parquet``: how well each detector tells background, where masks say
+what that is, and what it cost.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from patchbench import grid, plugins
+from patchbench import plugins
 from patchbench.auc import binary_auc_draws
 from patchbench.bags import softmax
 from patchbench.cost import Stopwatch, Work
@@ -23,9 +26,11 @@ from patchbench.evaluation import BOOTSTRAP_SEED, run_columns
 from patchbench.io import provenance, read_array, read_state, read_table, write_state, write_table
 from patchbench.metrics import Estimate, draw_weights, estimate, log_loss_draws
 from patchbench.noise import PatchView
+from patchbench.patch_logits import patch_logits
 from patchbench.patchset import gather
 from patchbench.saliency import PREDICTED, TRUE, patch_saliency
 from patchbench.sampling import row_limits, sample
+from patchbench.split_bags import centers_of
 from patchbench.splits import assign_folds
 
 
@@ -105,12 +110,7 @@ def view(args: argparse.Namespace, classifier: Any, split: str) -> PatchView:
         saliency = patch_saliency(args.maps, which, index, images.shape[1:3])
     return PatchView(
         image_of=image_of,
-        centers=grid.relative_centers(
-            index["y_px"].to_numpy(),
-            index["x_px"].to_numpy(),
-            int(index["height_px"].iloc[0]),
-            images.shape[1],
-        ),
+        centers=centers_of(index, images.shape[1]),
         index=index[list(boxes)],
         n_classes=n_classes,
         image=lambda i: images[image_rows[i]],
@@ -133,24 +133,24 @@ def _probabilities(
     args: argparse.Namespace, classifier: Any, index: pd.DataFrame, folds: np.ndarray | None
 ) -> np.ndarray:
     """Class probabilities of patches by a classifier that was not fitted on their images."""
-    found = np.empty((len(index), len(classifier.bias)), np.float32)
     if folds is None:
-        _ask(classifier, args.embeddings, index, np.arange(len(index)), found)
-        return found
-    for fold in np.unique(folds):
-        dim = read_array(args.embeddings[0]).shape[1]
-        limit = row_limits(args.max_fit_mib, dim, classifier.bytes_per_value, 0)[0]
-        others = sample(index[folds != fold], limit, args.seed)
-        fitted = classifier.refitted(gather(args.embeddings, others), others["label"].to_numpy())
-        _ask(fitted, args.embeddings, index, np.flatnonzero(folds == fold), found)
+        return softmax(patch_logits(classifier, args.embeddings, index))
+    found = np.empty((len(index), len(classifier.bias)), np.float32)
+    for fold, fitted in fold_classifiers(args, classifier, index, folds):
+        found[folds == fold] = softmax(patch_logits(fitted, args.embeddings, index[folds == fold]))
     return found
 
 
-def _ask(
-    classifier: Any, shards: list[Path], index: pd.DataFrame, rows: np.ndarray, out: np.ndarray
-) -> None:
-    for part in np.array_split(rows, max(1, len(rows) // 8192)):
-        out[part] = softmax(classifier.logits(gather(shards, index.iloc[part])))
+def fold_classifiers(
+    args: argparse.Namespace, classifier: Any, index: pd.DataFrame, folds: np.ndarray
+) -> Iterator[tuple[int, Any]]:
+    """Every fold, and the classifier fitted on the others."""
+    dim = read_array(args.embeddings[0]).shape[1]
+    limit = row_limits(args.max_fit_mib, dim, classifier.bytes_per_value, 0)[0]
+    for fold in np.unique(folds):
+        others = sample(index[folds != fold], limit, args.seed)
+        given = gather(args.embeddings, others), others["label"].to_numpy()
+        yield int(fold), classifier.refitted(*given)
 
 
 def background_auc(scores: np.ndarray, patches: PatchView) -> Estimate:
@@ -163,26 +163,32 @@ def background_auc(scores: np.ndarray, patches: PatchView) -> Estimate:
 
 
 def leak(args: argparse.Namespace, classifier: Any, train: PatchView) -> list[dict[str, Any]]:
-    """Patch log-loss on train, out of fold, and on val.
+    """Patch log-loss on train, out of fold, and on val, both by the classifiers of the folds.
 
     An encoder that was trained on the labels of train images tells them apart better than new
     ones, even to a classifier that has not met them: then the first is lower than the second.
     """
-    index = read_table(args.index, "patches")
-    val = index[index["split"] == "val"].reset_index(drop=True)
+    whole = read_table(args.index, "patches")
+    index, val = (
+        whole[whole["split"] == split].reset_index(drop=True) for split in ("train", "val")
+    )
+    if train.labels is None or train.folds is None or train.probabilities is None:
+        return []  # a view without them has nothing to leak
     image_of = np.unique(val["image_row"].to_numpy(), return_inverse=True)[1]
-    of_val = _probabilities(args, classifier, val, None)
-    rows = []
-    for split, labels, probabilities, images in (
-        ("train", train.labels, train.probabilities, train.image_of),
-        ("val", val["label"].to_numpy(), of_val, image_of),
-    ):
-        if labels is None or probabilities is None:
-            continue  # a view without them has nothing to leak
-        weights = draw_weights(int(images[-1]) + 1, BOOTSTRAP_SEED)
-        loss = estimate(log_loss_draws(labels, probabilities, images, weights))
-        rows.append(row(args.about, split, "log_loss", loss, weights.shape[1]))
-    return rows
+    weights = draw_weights(int(image_of[-1]) + 1, BOOTSTRAP_SEED)
+    labels = val["label"].to_numpy()
+    on_val = [
+        log_loss_draws(
+            labels, softmax(patch_logits(fitted, args.embeddings, val)), image_of, weights
+        )
+        for _, fitted in fold_classifiers(args, classifier, index, train.folds)
+    ]
+    own_weights = draw_weights(train.n_images, BOOTSTRAP_SEED)
+    own = log_loss_draws(train.labels, train.probabilities, train.image_of, own_weights)
+    return [
+        row(args.about, "train", "log_loss", estimate(own), own_weights.shape[1]),
+        row(args.about, "val", "log_loss", estimate(np.mean(on_val, axis=0)), weights.shape[1]),
+    ]
 
 
 def row(

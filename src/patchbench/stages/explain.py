@@ -87,9 +87,12 @@ def run(args: argparse.Namespace) -> Work:
         todo["fold"] = fold_of(todo, args.folds, len(args.fold_states))
     explainer = _build(args)
     plugins.preload(type(explainer).__module__)
-    origin, watch = provenance("explain", args.code, args.spec), Stopwatch()
-    todo["predicted"] = _write_maps(args, explainer, images, todo, origin, watch)
-    measured = _faithfulness(args, _open(args, WHOLE), images, todo)
+    model, watch = _open(args, WHOLE), Stopwatch()
+    layer = _layer(explainer, args.model) or model.default_layer
+    told = args.spec | ({"layer": layer} if explainer.of_layer else {})
+    origin = provenance("explain", args.code, told)
+    todo["predicted"] = _write_maps(args, explainer, model, layer, images, todo, origin, watch)
+    measured = _faithfulness(args, model, images, todo)
     write_table(args.out / "faithfulness.parquet", measured, "faithfulness", origin)
     write_table(args.out / "explained.parquet", todo, "explained", origin)
     return Work(len(todo), "image", resolve(args.device), watch.elapsed_s)
@@ -169,15 +172,15 @@ def _open(args: argparse.Namespace, fold: int) -> "Explained":
 def _write_maps(
     args: argparse.Namespace,
     explainer: Any,
+    model: "Explained",
+    layer: str,
     images: np.ndarray,
     todo: pd.DataFrame,
     origin: dict[str, Any],
     watch: Stopwatch,
 ) -> np.ndarray:
     """Write both arrays of maps; the predicted class of each image."""
-    model = _open(args, WHOLE)
     rows, labels, folds = (todo[name].to_numpy() for name in ("image_row", "label", "fold"))
-    layer = _layer(explainer, args.model) or model.default_layer
     first = model.maps(explainer, layer, images[rows[:1]], labels[:1])
     shape, predicted = (len(todo), *first.shape[1:]), np.empty(len(todo), np.int64)
     with ExitStack() as stack:

@@ -9,7 +9,15 @@ from patchbench.cost import Work
 from patchbench.errors import UserError
 from patchbench.io import read_json
 from patchbench.machine import DIRTY
-from patchbench.readme import SECTIONS, fill, method_table, result_table, summary, sweep_table
+from patchbench.readme import (
+    SECTIONS,
+    fill,
+    map_table,
+    method_table,
+    result_table,
+    summary,
+    sweep_table,
+)
 from patchbench.study import open_study
 
 # these show photographs, so they are taken only where the licence lets us
@@ -58,6 +66,8 @@ def filled(root: Path) -> str:
     for path in sorted((root / "docs/results").glob("*.json")):
         told = json.loads(path.read_text(encoding="utf-8"))
         blocks[f"results {told['study']}"] = result_table(told)
+        if told["maps"]:
+            blocks[f"maps {told['study']}"] = map_table(told)
         if told["sweeps"]:
             blocks[f"detectors {told['study']}"] = sweep_table(told)
     return fill((root / "README.md").read_text(encoding="utf-8"), blocks)
