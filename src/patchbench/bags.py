@@ -98,6 +98,11 @@ class Bags:
         """Largest of per-patch ``values`` over each image: (n_images, ...)."""
         return np.maximum.reduceat(values, self._starts, axis=0)
 
+    def of_images(self, chosen: np.ndarray) -> "Bags":
+        """The bags of some images only; ``chosen`` is bool (n_images,)."""
+        rows = np.repeat(chosen, self.bag_sizes)
+        return Bags(self.patch_logits[rows], self.bag_sizes[chosen], self.centers[rows])
+
     @property
     def _starts(self) -> np.ndarray:
         return np.cumsum(self.bag_sizes) - self.bag_sizes

@@ -1,0 +1,54 @@
+"""A second classifier, on top of what the patches of an image say together."""
+
+from typing import Any
+
+import numpy as np
+
+from patchbench.errors import UserError
+
+STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
+_FOLDS, _ROUNDS = 5, 1000
+
+
+def refuse_missing_classes(labels: np.ndarray, n_classes: int, rule: str) -> None:
+    """Refuse to learn from images among which a class is missing.
+
+    Raises
+    ------
+    UserError
+        Naming the class: it could never be decided for, whatever its patches say.
+    """
+    missing = sorted(set(range(n_classes)) - set(labels.tolist()))
+    if missing:
+        raise UserError(
+            f"fusions.{rule}: no val image is of class {missing[0]}, so nothing can be learned of "
+            "it; move images of each class to val, or leave this rule out"
+        )
+
+
+def n_folds(labels: np.ndarray) -> int:
+    """Folds that images can be dealt to with every class in each; 0 where there are too few."""
+    least = int(np.bincount(labels).min())
+    return min(_FOLDS, least) if least > 1 else 0
+
+
+def fit_stack(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> Any:
+    """Logistic regression on standardised features (n_images, n_features).
+
+    Its strength is chosen by the log-loss of folds; of few images it is the weakest of `STRENGTHS`.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    stack = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTHS[0], max_iter=_ROUNDS))
+    if (folds := n_folds(labels)) == 0:
+        return stack.fit(features, labels)
+    search = GridSearchCV(
+        stack,
+        {"logisticregression__C": STRENGTHS},
+        scoring="neg_log_loss",
+        cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
+    )
+    return search.fit(features, labels).best_estimator_
