@@ -149,7 +149,7 @@ SLOW = {
     ),
     "mean_probability": lambda z, p, u, rule: np.mean(p, axis=0),
     "mean_logit": lambda z, p, u, rule: softmax(np.mean(z.astype(float), axis=0)),
-    "log_opinion_pool": lambda z, p, u, rule: scaled(np.prod(p ** (rule.power / len(p)), axis=0)),
+    "log_opinion_pool": lambda z, p, u, rule: scaled(np.prod(p ** (rule.value / len(p)), axis=0)),
     "product_with_prior": lambda z, p, u, rule: product(p, np.exp(rule._log_prior)),
     "max_probability": lambda z, p, u, rule: scaled(p.max(axis=0)),
     "median_probability": lambda z, p, u, rule: scaled(np.median(p, axis=0)),
@@ -159,20 +159,20 @@ SLOW = {
     "top_k_mean": lambda z, p, u, rule: kept_mean(p, lambda x: x[-math.ceil(0.2 * len(x)) :]),
     "noisy_or": lambda z, p, u, rule: scaled(1 - np.prod(1 - p, axis=0)),
     "log_sum_exp": lambda z, p, u, rule: scaled(
-        np.log(np.mean(np.exp(rule.sharpness * p), axis=0)) / rule.sharpness
+        np.log(np.mean(np.exp(rule.value * p), axis=0)) / rule.value
     ),
     "generalized_mean": lambda z, p, u, rule: scaled(
-        np.mean(p**rule.power, axis=0) ** (1 / rule.power)
+        np.mean(p**rule.value, axis=0) ** (1 / rule.value)
     ),
     "confidence_weight": lambda z, p, u, rule: weighted(p, [max(row) for row in p]),
     "entropy_weight": lambda z, p, u, rule: weighted(
         p, [1 + sum(x * np.log(x) for x in row if x > 0) / np.log(len(row)) for row in p]
     ),
     "center_gaussian": lambda z, p, u, rule: weighted(
-        p, [np.exp(-(a @ a) / (2 * rule.width**2)) for a in u]
+        p, [np.exp(-(a @ a) / (2 * rule.value**2)) for a in u]
     ),
     "center_cone": lambda z, p, u, rule: weighted(p, [1 - math.hypot(*a) / 2**0.5 for a in u]),
-    "center_box": lambda z, p, u, rule: weighted(p, in_box(u, rule.side)),
+    "center_box": lambda z, p, u, rule: weighted(p, in_box(u, rule.value)),
 }
 
 
@@ -231,7 +231,7 @@ def test_the_only_patch_is_the_image(name: str) -> None:
     one = Bags(bags.patch_logits[:5], np.ones(5, int), bags.centers[:5])
     rule = copy(fitted(name))
     if name == "log_opinion_pool":
-        rule.power = 1.0
+        rule.value = 1.0
     np.testing.assert_allclose(rule.fuse(one), one.probabilities, atol=1e-9)
 
 
@@ -291,9 +291,9 @@ def test_the_centre_is_used_only_where_it_helps() -> None:
     logits[::2] += 4 * np.eye(2)[labels]  # the middle patch knows
     logits[1::2] += 4 * np.eye(2)[1 - labels]  # the corner patch is wrong
     helps = Bags(logits, np.full(50, 2), centers)
-    assert plugins.build("fusions", "center_gaussian", {}).fit(helps, labels).width == 0.2
+    assert plugins.build("fusions", "center_gaussian", {}).fit(helps, labels).value == 0.2
     hurts = Bags(logits, np.full(50, 2), centers[::-1])
-    assert plugins.build("fusions", "center_gaussian", {}).fit(hurts, labels).width == np.inf
+    assert plugins.build("fusions", "center_gaussian", {}).fit(hurts, labels).value == np.inf
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """A second classifier, on top of what the patches of an image say together."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from patchbench.bags import Bags
 from patchbench.errors import UserError
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
@@ -52,3 +53,31 @@ def fit_stack(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> Any:
         cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
     )
     return search.fit(features, labels).best_estimator_
+
+
+class Stack:
+    """A rule that learns from features of images; subclasses say what these are."""
+
+    def fit(self, bags: Bags, labels: np.ndarray) -> Self:
+        """Learn from these (val) images."""
+        rule = type(self).__module__.rpartition(".")[2]
+        refuse_missing_classes(labels, bags.patch_logits.shape[1], rule)
+        self._prepare(bags)
+        self._stack: Any = fit_stack(self._features(bags), labels)
+        return self
+
+    def fuse(self, bags: Bags) -> np.ndarray:
+        """Probabilities of each image: float64 array, (n_images, n_classes)."""
+        found: np.ndarray = self._stack.predict_proba(self._features(bags))
+        return found
+
+    @property
+    def chosen(self) -> dict[str, float]:
+        """What was fitted, apart from the weights."""
+        return {"strength": float(self._stack[-1].C)}
+
+    def _prepare(self, bags: Bags) -> None:
+        """Note what the features need to know of the images that they are learned from."""
+
+    def _features(self, bags: Bags) -> np.ndarray:
+        raise NotImplementedError

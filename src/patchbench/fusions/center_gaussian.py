@@ -6,52 +6,35 @@ plain mean, is always among the candidates, so place is used only where it helps
 """
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from patchbench.bags import Bags
-from patchbench.fusions._choice import lowest_log_loss
+from patchbench.fusions._choice import ChosenOnVal
 
 
 @dataclass
-class Fusion:
+class Fusion(ChosenOnVal):
     """Patches near the centre weigh more.
 
     Parameters
     ----------
-    widths : list of float
+    candidates : list of float
         Candidate standard deviations; 1 is half the image's side.
     """
 
-    widths: list[float] = field(default_factory=lambda: [0.2, 0.3, 0.45, 0.7, 1.0, 1.5])
+    candidates: list[float] = field(default_factory=lambda: [0.2, 0.3, 0.45, 0.7, 1.0, 1.5])
+
+    number: ClassVar[str] = "width"
+    harmless: ClassVar[float] = float("inf")
     order_agnostic: ClassVar[bool] = False
     uses_position: ClassVar[bool] = True
     fitted: ClassVar[bool] = True
     summary: ClassVar[str] = "mean probability weighted by a Gaussian around the centre"
     source: ClassVar[str] = "centre bias: Judd et al. 2009"
 
-    def __post_init__(self) -> None:
-        if not self.widths or min(self.widths) <= 0:
-            raise ValueError(f"widths is {self.widths}; give at least one number above 0")
-        self.width = float("inf")
-
-    def fit(self, bags: Bags, labels: np.ndarray) -> Self:
-        """Choose the width with the lowest log-loss on these (val) images."""
-        widths = [float("inf"), *self.widths]
-        self.width = lowest_log_loss(widths, lambda width: self._fuse(bags, width), labels)
-        return self
-
-    def fuse(self, bags: Bags) -> np.ndarray:
-        """Probabilities of each image: float64 array, (n_images, n_classes)."""
-        return self._fuse(bags, self.width)
-
-    @property
-    def chosen(self) -> dict[str, float | None]:
-        """What was fitted; a width of None is infinite: the plain mean."""
-        return {"width": self.width if np.isfinite(self.width) else None}
-
     @staticmethod
-    def _fuse(bags: Bags, width: float) -> np.ndarray:
+    def _fuse(bags: Bags, value: float) -> np.ndarray:
         squared_distance = (bags.centers**2).sum(axis=1)
-        return bags.mean(bags.probabilities, np.exp(-squared_distance / (2 * width**2)))
+        return bags.mean(bags.probabilities, np.exp(-squared_distance / (2 * value**2)))

@@ -30,7 +30,7 @@ class Fusion:
         Candidates for the pull towards equal weights, the strongest first.
     """
 
-    penalties: list[float] = field(default_factory=lambda: [100.0, 10.0, 1.0, 0.1])
+    penalties: list[float] = field(default_factory=lambda: [100.0, 10.0, 1.0, 0.1, 0.01])
     order_agnostic: ClassVar[bool] = False
     uses_position: ClassVar[bool] = True
     fitted: ClassVar[bool] = True

@@ -7,17 +7,17 @@ mean of its patches says.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from patchbench.bags import Bags
 from patchbench.fusions._cells import cell_of, distinct
-from patchbench.fusions._stacking import fit_stack, refuse_missing_classes
+from patchbench.fusions._stacking import Stack
 
 
 @dataclass
-class Fusion:
+class Fusion(Stack):
     """Every place has a say of its own in every class."""
 
     order_agnostic: ClassVar[bool] = False
@@ -26,22 +26,8 @@ class Fusion:
     summary: ClassVar[str] = "logistic regression on the probabilities of every place of the grid"
     source: ClassVar[str] = "Wolpert 1992"
 
-    def fit(self, bags: Bags, labels: np.ndarray) -> Self:
-        """Learn from these (val) images."""
-        refuse_missing_classes(labels, bags.patch_logits.shape[1], "stacking_grid")
+    def _prepare(self, bags: Bags) -> None:
         self._cells = distinct(bags.centers)
-        self._stack: Any = fit_stack(self._features(bags), labels)
-        return self
-
-    def fuse(self, bags: Bags) -> np.ndarray:
-        """Probabilities of each image: float64 array, (n_images, n_classes)."""
-        found: np.ndarray = self._stack.predict_proba(self._features(bags))
-        return found
-
-    @property
-    def chosen(self) -> dict[str, float]:
-        """What was fitted, apart from the weights."""
-        return {"strength": float(self._stack[-1].C), "n_places": len(self._cells)}
 
     def _features(self, bags: Bags) -> np.ndarray:
         """Probabilities by place: float64 (n_images, n_cells * n_classes)."""

@@ -6,18 +6,18 @@ which no patch classifier was fitted on.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 
 from patchbench.bags import Bags
-from patchbench.fusions._stacking import fit_stack, refuse_missing_classes
+from patchbench.fusions._stacking import Stack
 
 _QUARTILES = (0.25, 0.5, 0.75)
 
 
 @dataclass
-class Fusion:
+class Fusion(Stack):
     """How votes are spread tells more than their mean."""
 
     order_agnostic: ClassVar[bool] = True
@@ -26,24 +26,7 @@ class Fusion:
     summary: ClassVar[str] = "logistic regression on moments, quartiles and votes of the patches"
     source: ClassVar[str] = "Wolpert 1992"
 
-    def fit(self, bags: Bags, labels: np.ndarray) -> Self:
-        """Learn from these (val) images."""
-        refuse_missing_classes(labels, bags.patch_logits.shape[1], "stacking_summary")
-        self._stack: Any = fit_stack(self._features(bags), labels)
-        return self
-
-    def fuse(self, bags: Bags) -> np.ndarray:
-        """Probabilities of each image: float64 array, (n_images, n_classes)."""
-        found: np.ndarray = self._stack.predict_proba(self._features(bags))
-        return found
-
-    @property
-    def chosen(self) -> dict[str, float]:
-        """What was fitted, apart from the weights."""
-        return {"strength": float(self._stack[-1].C)}
-
-    @staticmethod
-    def _features(bags: Bags) -> np.ndarray:
+    def _features(self, bags: Bags) -> np.ndarray:
         """Summary of each image: float64 (n_images, 7 * n_classes)."""
         p, ranked = bags.probabilities, bags.sorted_probabilities
         mean = bags.mean(p)
