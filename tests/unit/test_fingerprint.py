@@ -13,6 +13,8 @@ FILES = {
     "pkg/one.py": "from pkg.base import f\n",
     "pkg/two.py": "def g():\n    from pkg import base\n    return base\n",
     "pkg/alone.py": "x = 1\n",
+    "pkg/tables.py": 'COLUMNS: dict = {"images": 1, "metrics": 2}\n',
+    "pkg/reader.py": 'from pkg.tables import COLUMNS\n\nx = COLUMNS["images"]\n',
 }
 
 
@@ -22,16 +24,19 @@ def hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "_REGISTERS", {"pkg.tables": "COLUMNS"})
 
     def after(edit: dict[str, str]) -> dict[str, str]:
         for name, text in edit.items():
             (tmp_path / name).write_text(text, encoding="utf-8")
-        for cached in (module.fingerprint, module._file, module._code):
+        for cached in (module.fingerprint, module._file, module._code, module._strings):
             cached.cache_clear()
-        return {name: module.fingerprint(f"pkg.{name}") for name in ("one", "two", "alone")}
+        return {
+            name: module.fingerprint(f"pkg.{name}") for name in ("one", "two", "alone", "reader")
+        }
 
     yield after
-    for cached in (module.fingerprint, module._file, module._code):
+    for cached in (module.fingerprint, module._file, module._code, module._strings):
         cached.cache_clear()
     shutil.rmtree(tmp_path)
 
@@ -42,6 +47,15 @@ def test_logic_below_changes_those_who_import_it_also_inside_functions(hashes) -
     assert now["one"] != before["one"]
     assert now["two"] != before["two"]
     assert now["alone"] == before["alone"]
+
+
+def test_of_tables_those_count_that_the_code_names(hashes) -> None:
+    before = hashes({})
+    text = FILES["pkg/tables.py"]
+    assert hashes({"pkg/tables.py": text.replace("2}", '2, "new": 3}')}) == before
+    assert hashes({"pkg/tables.py": text.replace("2}", "4}")}) == before
+    assert hashes({"pkg/tables.py": text.replace("1,", "5,")})["reader"] != before["reader"]
+    assert hashes({"pkg/tables.py": text + "y = 1\n"})["reader"] != before["reader"]
 
 
 def test_comments_docstrings_and_layout_change_nothing(hashes) -> None:
