@@ -81,32 +81,39 @@ def args(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     )
 
 
+def asked(args: Namespace, split: str) -> dict[int, Any]:
+    """The classifiers that the stage asks about a split."""
+    return detect.fold_classifiers(args, Spy()) if split == "train" else {detect.WHOLE: Spy()}
+
+
 def test_probabilities_of_train_are_by_classifiers_that_never_met_the_image(
     args: Namespace,
 ) -> None:
-    train = detect.view(args, Spy(), "train")
+    train = detect.view(args, detect.fold_classifiers(args, Spy()), "train")
     assert train.probabilities is not None and train.folds is not None
     assert len(np.unique(train.folds)) == 3
     assert (train.probabilities.argmax(axis=1) == 1).all()
 
 
 def test_the_classifier_of_a_fold_has_met_all_other_folds(args: Namespace) -> None:
-    table = pd.read_parquet(args.index)
-    train, folds = table[table["split"] == "train"], np.repeat(np.arange(6) % 3, PER_IMAGE)
-    met = [spy.met for _, spy in detect.fold_classifiers(args, Spy(), train, folds)]
-    assert met == [{1, 2, 4, 5}, {0, 2, 3, 5}, {0, 1, 3, 4}]
+    folded = detect.fold_classifiers(args, Spy())
+    folds = detect.view(args, folded, "train").folds
+    assert folds is not None and set(folded) == set(folds.tolist()) == {0, 1, 2}
+    image_of = np.repeat(np.arange(6), PER_IMAGE)
+    for fold, spy in folded.items():
+        assert spy.met == set(image_of[folds != fold].tolist())
 
 
 def test_train_is_seen_in_the_map_of_the_true_class_and_test_in_that_of_the_predicted(
     args: Namespace,
 ) -> None:
     for split, images, offset in (("train", range(6), 0), ("test", (6, 7), 100)):
-        found = detect.view(args, Spy(), split).saliency
+        found = detect.view(args, asked(args, split), split).saliency
         expected = [offset + 10 * image + corner for image in images for corner in range(4)]
         # between cells a map is interpolated; other images are 10 apart, other classes 100
         np.testing.assert_allclose(found, expected, atol=0.4)
 
 
 def test_labels_of_test_are_handed_to_nobody(args: Namespace) -> None:
-    test = detect.view(args, Spy(), "test")
+    test = detect.view(args, asked(args, "test"), "test")
     assert test.labels is None and test.folds is None

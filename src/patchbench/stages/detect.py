@@ -11,7 +11,6 @@ what that is, and what it cost.
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,9 @@ from patchbench.saliency import PREDICTED, TRUE, patch_saliency
 from patchbench.sampling import row_limits, sample
 from patchbench.split_bags import centers_of
 from patchbench.splits import assign_folds
+
+# the classifier that was fitted on all of train
+WHOLE = -1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +59,9 @@ def run(args: argparse.Namespace) -> Work:
     )
     classifier.restore(read_state(args.state))
     plugins.preload(type(classifier).__module__)
-    train, test = (view(args, classifier, split) for split in ("train", "test"))
+    folded = fold_classifiers(args, classifier)
+    train = view(args, folded, "train")
+    test = view(args, {WHOLE: classifier}, "test")
     scores, rows, total = dict[str, np.ndarray](), list[dict[str, Any]](), Stopwatch()
     for name, spec in args.detectors.items():
         detector = plugins.build("detectors", name, spec, seed=args.seed, threads=args.threads)
@@ -77,7 +81,7 @@ def run(args: argparse.Namespace) -> Work:
                 found = background_auc(scores[f"{split}/{name}"], seen)
                 took = {"work_s": watch.elapsed_s}
                 rows.append(row(about, split, "background_auc", found, seen.n_images, **took))
-    rows += leak(args, classifier, train)
+    rows += leak(args, folded, train)
     origin = provenance("detect", args.code, args.detectors)
     write_table(args.out / "detection.parquet", pd.DataFrame(rows), "detection", origin)
     write_state(args.out / "scores.npz", scores, origin)
@@ -93,8 +97,11 @@ def why_not(detector: Any, train: PatchView) -> str | None:
     return None
 
 
-def view(args: argparse.Namespace, classifier: Any, split: str) -> PatchView:
-    """Everything that detectors may look at of one split."""
+def view(args: argparse.Namespace, classifiers: dict[int, Any], split: str) -> PatchView:
+    """Everything that detectors may look at of one split.
+
+    ``classifiers`` are those of the folds of train, or that of all of it, under `WHOLE`.
+    """
     whole = read_table(args.index, "patches")
     index = whole[whole["split"] == split].reset_index(drop=True)
     image_rows, image_of = np.unique(index["image_row"].to_numpy(), return_inverse=True)
@@ -118,7 +125,7 @@ def view(args: argparse.Namespace, classifier: Any, split: str) -> PatchView:
         embeddings=args.embeddings,
         labels=labels if is_train else None,
         folds=folds,
-        probabilities=_probabilities(args, classifier, index, folds),
+        probabilities=_probabilities(args, classifiers, index, folds),
         saliency=saliency,
         foreground=None if np.isnan(found).any() else found,
     )
@@ -130,27 +137,36 @@ def _folds(args: argparse.Namespace, image_rows: np.ndarray) -> np.ndarray:
 
 
 def _probabilities(
-    args: argparse.Namespace, classifier: Any, index: pd.DataFrame, folds: np.ndarray | None
+    args: argparse.Namespace,
+    classifiers: dict[int, Any],
+    index: pd.DataFrame,
+    folds: np.ndarray | None,
 ) -> np.ndarray:
     """Class probabilities of patches by a classifier that was not fitted on their images."""
     if folds is None:
-        return softmax(patch_logits(classifier, args.embeddings, index))
-    found = np.empty((len(index), len(classifier.bias)), np.float32)
-    for fold, fitted in fold_classifiers(args, classifier, index, folds):
-        found[folds == fold] = softmax(patch_logits(fitted, args.embeddings, index[folds == fold]))
+        return softmax(patch_logits(classifiers[WHOLE], args.embeddings, index))
+    n_classes = len(next(iter(classifiers.values())).bias)
+    found = np.empty((len(index), n_classes), np.float32)
+    for fold, fitted in classifiers.items():
+        own = folds == fold
+        found[own] = softmax(patch_logits(fitted, args.embeddings, index[own]))
     return found
 
 
-def fold_classifiers(
-    args: argparse.Namespace, classifier: Any, index: pd.DataFrame, folds: np.ndarray
-) -> Iterator[tuple[int, Any]]:
-    """Every fold, and the classifier fitted on the others."""
+def fold_classifiers(args: argparse.Namespace, classifier: Any) -> dict[int, Any]:
+    """For every fold of the train images the classifier fitted on the others."""
+    whole = read_table(args.index, "patches")
+    index = whole[whole["split"] == "train"]
+    image_rows, image_of = np.unique(index["image_row"].to_numpy(), return_inverse=True)
+    folds = _folds(args, image_rows)[image_of]
     dim = read_array(args.embeddings[0]).shape[1]
     limit = row_limits(args.max_fit_mib, dim, classifier.bytes_per_value, 0)[0]
+    found = {}
     for fold in np.unique(folds):
         others = sample(index[folds != fold], limit, args.seed)
         given = gather(args.embeddings, others), others["label"].to_numpy()
-        yield int(fold), classifier.refitted(*given)
+        found[int(fold)] = classifier.refitted(*given)
+    return found
 
 
 def background_auc(scores: np.ndarray, patches: PatchView) -> Estimate:
@@ -162,18 +178,18 @@ def background_auc(scores: np.ndarray, patches: PatchView) -> Estimate:
     return estimate(binary_auc_draws(background, scores, patches.image_of, weights))
 
 
-def leak(args: argparse.Namespace, classifier: Any, train: PatchView) -> list[dict[str, Any]]:
+def leak(
+    args: argparse.Namespace, folded: dict[int, Any], train: PatchView
+) -> list[dict[str, Any]]:
     """Patch log-loss on train, out of fold, and on val, both by the classifiers of the folds.
 
     An encoder that was trained on the labels of train images tells them apart better than new
     ones, even to a classifier that has not met them: then the first is lower than the second.
     """
-    whole = read_table(args.index, "patches")
-    index, val = (
-        whole[whole["split"] == split].reset_index(drop=True) for split in ("train", "val")
-    )
-    if train.labels is None or train.folds is None or train.probabilities is None:
+    if train.labels is None or train.probabilities is None:
         return []  # a view without them has nothing to leak
+    index = read_table(args.index, "patches")
+    val = index[index["split"] == "val"].reset_index(drop=True)
     image_of = np.unique(val["image_row"].to_numpy(), return_inverse=True)[1]
     weights = draw_weights(int(image_of[-1]) + 1, BOOTSTRAP_SEED)
     labels = val["label"].to_numpy()
@@ -181,7 +197,7 @@ def leak(args: argparse.Namespace, classifier: Any, train: PatchView) -> list[di
         log_loss_draws(
             labels, softmax(patch_logits(fitted, args.embeddings, val)), image_of, weights
         )
-        for _, fitted in fold_classifiers(args, classifier, index, train.folds)
+        for fitted in folded.values()
     ]
     own_weights = draw_weights(train.n_images, BOOTSTRAP_SEED)
     own = log_loss_draws(train.labels, train.probabilities, train.image_of, own_weights)
