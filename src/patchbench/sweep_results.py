@@ -250,7 +250,9 @@ def _with_ends(found: Sequence[float], digits: str) -> str:
     """``+0.013 [+0.007, +0.019]`` with proper minus signs; empty where it is not known."""
     if pd.isna(found[0]):
         return ""
-    value, low, high = (f"{number:{digits}}".replace("-", "\N{MINUS SIGN}") for number in found)
+    # adding 0 turns minus 0 into 0
+    shown = [f"{round(number, 3) + 0.0:{digits}}" for number in found]
+    value, low, high = (text.replace("-", "\N{MINUS SIGN}") for text in shown)
     return value if pd.isna(found[1]) else f"{value} [{low}, {high}]"
 
 

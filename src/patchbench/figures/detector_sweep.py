@@ -23,7 +23,7 @@ CAPTION = (
     "excludes zero, one comparison at a time; small dots: it does not."
 )
 _APPLIED = {"train": "Dropped in training only", "both": "Dropped in training and in test"}
-_MAX_METHODS, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROWS_APART_IN = 3, 0.52, 0.4, 0.62, 0.42
+_MAX_METHODS, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROWS_APART_IN = 3, 0.58, 0.36, 0.62, 0.42
 _MAX_NAMES_IN, _FEWEST_LINES = 1.15, 11
 _KEEP_ALL = "keep all"
 
