@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from patchbench import noise, plugins
 from patchbench.auc import auc_draws, macro_auc
 from patchbench.bags import Bags
 from patchbench.cost import Stopwatch
+from patchbench.cross_fit import decide
 from patchbench.evaluation import BOOTSTRAP_SEED, PREFERRED_FUSION
 from patchbench.metrics import draw_weights
 from patchbench.noise import Kept
@@ -202,17 +203,14 @@ class Bench:
 def best_on_val(fusions: Mapping[str, Any], val: SplitBags) -> tuple[str, Any]:
     """Name of the rule with the highest AUC on val, and the rule; of equal ones the plainest."""
     everything = np.ones((1, len(val.labels)))
-    rules = {
-        name: plugins.build("fusions", name, spec).fit(val.bags, val.labels)
-        for name, spec in fusions.items()
-    }
+    build = {name: partial(plugins.build, "fusions", name, spec) for name, spec in fusions.items()}
 
     def rank(name: str) -> tuple[float, bool, str]:
-        auc = macro_auc(val.labels, rules[name].fuse(val.bags), everything)[0]
+        auc = macro_auc(val.labels, decide(build[name], val.bags, val.labels), everything)[0]
         return -float(auc), name != PREFERRED_FUSION, name
 
-    best = min(rules, key=rank)
-    return best, rules[best]
+    best = min(build, key=rank)
+    return best, build[best]().fit(val.bags, val.labels)
 
 
 def _by_rank(scores: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, Kept]:

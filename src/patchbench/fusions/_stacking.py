@@ -5,10 +5,11 @@ from typing import Any, Self
 import numpy as np
 
 from patchbench.bags import Bags
+from patchbench.cross_fit import n_folds
 from patchbench.errors import UserError
 
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
-_FOLDS, _ROUNDS = 5, 1000
+_ROUNDS = 1000
 
 
 def refuse_missing_classes(labels: np.ndarray, n_classes: int, rule: str) -> None:
@@ -25,12 +26,6 @@ def refuse_missing_classes(labels: np.ndarray, n_classes: int, rule: str) -> Non
             f"fusions.{rule}: no val image is of class {missing[0]}, so nothing can be learned of "
             "it; move images of each class to val, or leave this rule out"
         )
-
-
-def n_folds(labels: np.ndarray) -> int:
-    """Folds that images can be dealt to with every class in each; 0 where there are too few."""
-    least = int(np.bincount(labels).min())
-    return min(_FOLDS, least) if least > 1 else 0
 
 
 def fit_stack(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> Any:

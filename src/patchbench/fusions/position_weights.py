@@ -13,9 +13,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 from patchbench.bags import Bags
+from patchbench.cross_fit import deal
 from patchbench.fusions._cells import cell_of, distinct
 from patchbench.fusions._choice import lowest_log_loss
-from patchbench.fusions._stacking import n_folds
 
 _TINY = 1e-12
 
@@ -44,13 +44,10 @@ class Fusion:
     def fit(self, bags: Bags, labels: np.ndarray) -> Self:
         """Learn from these (val) images."""
         self._cells = distinct(bags.centers)
-        self.penalty, folds = self.penalties[0], n_folds(labels)
-        if folds:
-            fold_of = _dealt(labels, folds)
+        self.penalty, fold_of = self.penalties[0], deal(labels)
+        if (fold_of >= 0).all():
             self.penalty = lowest_log_loss(
-                self.penalties,
-                lambda penalty: self._crossed(bags, labels, fold_of, penalty),
-                labels,
+                self.penalties, lambda value: self._crossed(bags, labels, fold_of, value), labels
             )
         self._log_weights = self._learned(bags, labels, self.penalty)
         return self
@@ -96,11 +93,3 @@ class Fusion:
     def _fuse(self, bags: Bags, log_weights: np.ndarray) -> np.ndarray:
         known = np.append(log_weights, np.log(np.mean(np.exp(log_weights))))
         return bags.mean(bags.probabilities, np.exp(known[cell_of(bags.centers, self._cells)]))
-
-
-def _dealt(labels: np.ndarray, folds: int) -> np.ndarray:
-    """Fold of each image, classes spread evenly: int (n_images,)."""
-    order = np.argsort(labels, kind="stable")
-    found = np.empty(len(labels), dtype=np.int64)
-    found[order] = np.arange(len(labels)) % folds
-    return found

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from patchbench import plugins
 from patchbench.bags import softmax
 from patchbench.cost import Stopwatch, Work
+from patchbench.cross_fit import decide
 from patchbench.evaluation import fusion_test_rows, metric_rows, prediction_rows, roc_rows
 from patchbench.io import provenance, read_array, read_json, read_table, write_json, write_table
 from patchbench.split_bags import split_bags
@@ -26,34 +28,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Work:
-    """Bag val and test patches, fit each rule on val, decide and score on test."""
+    """Bag val and test patches, fit each rule on val, decide and score on test.
+
+    Decisions on val, by which rules are chosen, are by rules that were fitted on other folds of it.
+    """
     index = read_table(args.index, "patches")
     side_px = read_json(args.index.with_name("extraction.json"))["image_size_px"]
     logits = [read_array(path) for path in args.patch_logits]
     val, test = (split_bags(index, logits, split, side_px) for split in ("val", "test"))
-    rules = {
-        name: plugins.build("fusions", name, spec).fit(val.bags, val.labels)
-        for name, spec in args.fusions.items()
+    build = {
+        name: partial(plugins.build, "fusions", name, spec) for name, spec in args.fusions.items()
     }
+    rules = {name: new().fit(val.bags, val.labels) for name, new in build.items()}
     image_of = np.repeat(np.arange(len(test.labels)), test.bags.bag_sizes)
     votes, vote_labels = softmax(test.bags.patch_logits), test.labels[image_of]
     metrics = [metric_rows(args.about, "patch", NONE, vote_labels, votes, image_of)]
     roc = [roc_rows("patch", NONE, vote_labels, votes)]
     predictions, decisions, watch = [], dict[str, np.ndarray](), Stopwatch()
     for name, rule in rules.items():
-        for part in (val, test):
-            with watch:
-                probabilities = rule.fuse(part.bags)
-            predictions.append(prediction_rows(part.images, name, probabilities))
-        # the last of the two is test
+        on_val = decide(build[name], val.bags, val.labels)
+        with watch:
+            probabilities = rule.fuse(test.bags)
+        predictions.append(prediction_rows(val.images, name, on_val))
+        predictions.append(prediction_rows(test.images, name, probabilities))
         decisions[name], each = probabilities, np.arange(len(probabilities))
         metrics.append(metric_rows(args.about, "image", name, test.labels, probabilities, each))
         roc.append(roc_rows("image", name, test.labels, probabilities))
     tests = [fusion_test_rows(args.about, test.labels, decisions)]
     parts = {"predictions": predictions, "roc": roc, "fusion_tests": tests, "metrics": metrics}
     _write(args, rules, parts)
-    n_decisions = len(rules) * (len(val.labels) + len(test.labels))
-    return Work(n_decisions, "image decision", work_s=watch.elapsed_s)
+    return Work(len(rules) * len(test.labels), "image decision", work_s=watch.elapsed_s)
 
 
 def _write(
