@@ -7,7 +7,7 @@ plug-ins say of themselves; tables of results from ``docs/results/<study>.json``
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from patchbench import map_results, plugins, sweep_results
@@ -98,6 +98,18 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(text)
 
 
+def without_empty(
+    head: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[str], list[list[str]]]:
+    """Head and rows without the columns that no row says anything in.
+
+    >>> without_empty(["a", "b", "c"], [["1", "", ""], ["2", "", "3"]])
+    (['a', 'c'], [['1', ''], ['2', '3']])
+    """
+    kept = [i for i in range(len(head)) if any(row[i] for row in rows)]
+    return [head[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "no"
 
@@ -163,7 +175,8 @@ def sweep_table(told: Mapping[str, Any]) -> str:
     parts = []
     for sweep in told["sweeps"]:
         head = f"`{sweep['dataset']}`, {sweep['method']} ({sweep['auc']:.3f})"
-        parts.append(table([head, *sweep_results.HEAD], map(sweep_results.cells, sweep["rows"])))
+        rows = [sweep_results.cells(row) for row in sweep["rows"]]
+        parts.append(table(*without_empty([head, *sweep_results.HEAD], rows)))
     return "\n\n".join(parts)
 
 
@@ -172,7 +185,8 @@ def map_table(told: Mapping[str, Any]) -> str:
     parts = []
     for maps in told["maps"]:
         head = f"`{maps['dataset']}`, {maps['rows'][0]['n_images']} test images"
-        parts.append(table([head, *map_results.HEAD], map(map_results.cells, maps["rows"])))
+        rows = [map_results.cells(row) for row in maps["rows"]]
+        parts.append(table(*without_empty([head, *map_results.HEAD], rows)))
     return "\n\n".join(parts)
 
 

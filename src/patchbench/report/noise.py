@@ -89,7 +89,7 @@ def _best_text(study: Study, dataset: str, best: Row, method: Row) -> str:
     seconds = sweep_results.seconds(study, dataset, method, str(best["detector"]))
     if pd.isna(seconds):
         return text + "; its time was not recorded."
-    return text + f"; it took {seconds:.3g} s, maps included."
+    return text + f"; it took {seconds:,.{0 if seconds >= 10 else 2}f} s, maps included."
 
 
 def _oracle_text(study: Study, rows: pd.DataFrame) -> list[str]:

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from patchbench import map_results, plan, plugins, runtimes, sweep_results
 from patchbench import results_table as results
+from patchbench.readme import without_empty
 from patchbench.report.finding import findings, gaps
 from patchbench.study import NONE, Study
 
@@ -76,11 +77,7 @@ def render(study: Study, figures: Path) -> str:
         study=study,
         run=study.run,
         findings=findings(study),
-        maps={
-            name: [map_results.cells(row) for row in map_results.table(study, name)]
-            for name in study.datasets
-        },
-        map_head=["Network, map", *map_results.HEAD],
+        maps={name: _maps(study, name) for name in study.datasets},
         sweeps={name: _sweep(study, name) for name in study.datasets},
         gaps=gaps(study),
         columns=columns,
@@ -96,16 +93,25 @@ def render(study: Study, figures: Path) -> str:
     return str(page)
 
 
+def _maps(study: Study, dataset: str) -> dict[str, Any] | None:
+    """How faithful maps are, as a table; None where nothing was explained."""
+    rows = [map_results.cells(row) for row in map_results.table(study, dataset)]
+    head, rows = without_empty(["Network, map", *map_results.HEAD], rows)
+    return {"head": head, "rows": rows} if rows else None
+
+
 def _sweep(study: Study, dataset: str) -> dict[str, Any] | None:
     """What ignoring noisy patches does on a dataset, as a table; None where no detector ran."""
     answer = sweep_results.answer(study, dataset)
     if answer is None:
         return None
+    rows = [sweep_results.cells(row) for row in sweep_results.table(study, dataset)]
+    head, rows = without_empty(["Detector", *sweep_results.HEAD], rows)
     return {
         "method": f"{answer.method['label']}, {answer.method['fusion']}",
         "share": f"{100 * answer.share:.0f} %",
-        "head": ["Detector", *sweep_results.HEAD],
-        "rows": [sweep_results.cells(row) for row in sweep_results.table(study, dataset)],
+        "head": head,
+        "rows": rows,
     }
 
 
