@@ -24,8 +24,8 @@ _MEANS = (
     *("value", "low", "high", "difference", "random_difference"),
     *("removed_train", "removed_test", "fit_s"),
 )
-# by which rule decisions are made: the mean of probabilities, or the rule that is best on val
-IMAGE, FUSED = "image", "fused"
+# single patches; images by the mean of probabilities, or by the rule that is best on val
+PATCH, IMAGE, FUSED = "patch", "image", "fused"
 
 
 def kind_of(study: Study, detector: str) -> str:
@@ -48,8 +48,8 @@ def steps(study: Study, dataset: str, level: str = FUSED) -> pd.DataFrame:
     Parameters
     ----------
     level : str
-        Decisions by the rule that is best on val (`FUSED`), or by the mean of probabilities
-        (`IMAGE`).
+        Decisions by the rule that is best on val (`FUSED`), by the mean of probabilities
+        (`IMAGE`), or of single patches (`PATCH`).
 
     Returns
     -------

@@ -186,6 +186,17 @@ def test_without_a_sweep_nothing_is_said_but_that_it_is_missing() -> None:
     assert "its time was not recorded" in told(bare)
 
 
+def test_the_answer_comes_first_in_one_sentence() -> None:
+    study = study_of(DETECTORS)
+    yes = noise.sentences(study, "scenes")[0]
+    assert yes == (
+        "Ignoring noisy patches helps here: gradcam, half of the patches dropped in training, "
+        "changes image AUC by +0.020 (paired 95 % interval +0.010 to +0.030)."
+    )
+    no = noise.sentences(with_sweep(study, p=0.9, random_p=0.9), "scenes")[0]
+    assert no.startswith("Ignoring noisy patches does not help here: the highest, ")
+
+
 def test_the_table_of_the_answer_marks_what_beats_both_and_keeps_controls_unmarked() -> None:
     rows = {row["detector"]: row for row in sweep_results.table(study_of(DETECTORS), "scenes")}
     assert set(rows) == set(DETECTORS)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from patchbench import results_table as results
 from patchbench.evaluation import preferred_fusion
-from patchbench.readme import result_table, summary
+from patchbench.readme import map_table, result_table, summary, sweep_table
 from patchbench.study import Study
 from unit._synthetic_study import make_study
 
@@ -73,3 +73,36 @@ def test_without_val_the_fusion_is_one_fixed_beforehand() -> None:
     frame = results.scores(study, dataset, "image")
     chosen = results.with_fusion_chosen_on_val(study, dataset, frame)
     assert set(chosen["fusion"]) == {preferred_fusion(frame["fusion"]), "none"}
+
+
+def test_the_sweep_is_told_by_detector_without_columns_that_nobody_fills() -> None:
+    study = make_study(n_encoders=1, detectors=["random", "gradcam", "small_loss"])
+    told = summary(study)
+    head, _, *rows = sweep_table(told).splitlines()
+    assert head.startswith("| `scenes`, bagnet17, center_gaussian (0.") and "background" in head
+    assert {row.split(" | ")[0].strip("| ") for row in rows} == {
+        "random (control)",
+        "gradcam",
+        "small_loss",
+    }
+    for row in told["sweeps"][0]["rows"]:
+        row["background_auc"] = [float("nan")] * 3
+    assert "background" not in sweep_table(told)
+
+
+def test_maps_are_told_by_network_and_explanation() -> None:
+    values = {"deletion_auc": 0.2, "insertion_auc": 0.7, "zero_maps": 0.25}
+    rows = pd.DataFrame(
+        [
+            {"measure": name, "value": value, "low": value - 0.1, "high": value + 0.1}
+            for name, value in values.items()
+        ]
+    )
+    run = {"dataset": "scenes", "patches": "whole-image", "encoder": "net", "seed": 0}
+    rows = rows.assign(**run, explain="gradcam", target="predicted", n_images=40)
+    told = summary(replace(make_study(n_encoders=1), faithfulness=rows))
+    assert map_table(told).splitlines() == [
+        "| `scenes`, 40 test images | deletion (lower is better) | insertion (higher is better) |",
+        "|---|---|---|",
+        "| net, gradcam (25 % of maps are zero) | 0.20 [0.10, 0.30] | 0.70 [0.60, 0.80] |",
+    ]

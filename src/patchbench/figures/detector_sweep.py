@@ -34,12 +34,12 @@ def applies(config: Mapping[str, Any]) -> bool:
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
-    """One row per method, detector, use, place, share and rule, seeds averaged.
+    """One row per method, detector, use, place, share and level, seeds averaged.
 
-    Column ``level``: ``fused`` by the rule that is best on val, which is drawn, or ``image`` by the
-    mean of probabilities.
+    Column ``level``: images ``fused`` by the rule that is best on val, which is drawn, ``image`` by
+    the mean of probabilities, or single patches, ``patch``.
     """
-    levels = (sweep_results.FUSED, sweep_results.IMAGE)
+    levels = (sweep_results.FUSED, sweep_results.IMAGE, sweep_results.PATCH)
     frame = pd.concat(
         [sweep_results.steps(study, dataset, level).assign(level=level) for level in levels]
     )
@@ -86,8 +86,8 @@ def _facts(study: Study, dataset: str, methods: list[dict[str, Any]]) -> str:
     more = ["scales differ between rows"] if len(methods) > 1 else []
     if study.sweep["use"].eq("weight").any():
         more.append(
-            "decisions by the mean of probabilities, and patches weighed instead of dropped, are "
-            "in the table behind this figure"
+            "single patches, decisions by the mean of probabilities, and patches weighed instead "
+            "of dropped, are in the table behind this figure"
         )
     if left_out := [str(method["label"]) for method in methods[_MAX_METHODS:]]:
         listed = ", ".join(style.shorten(name, 24) for name in left_out[:4])

@@ -25,13 +25,31 @@ def sentences(study: Study, dataset: str) -> list[str]:
     method, n_methods = answer.method, len(sweep_results.swept(study, dataset))
     among = f", the highest of {n_methods} swept methods" if n_methods > 1 else ""
     found = [
-        f"What dropping noisy patches does is told for {method['label']} fused by "
-        f"{method['fusion']}, the best rule on val (image AUC {method['value']:.3f} with all "
-        f"patches{among}), at a share of {100 * answer.share:.0f} %, which was fixed beforehand."
+        _answer_text(study, answer),
+        f"Dropping noisy patches is told of {method['label']} fused by {method['fusion']}, the "
+        f"best rule on val (image AUC {method['value']:.3f} with all patches{among}), at a share "
+        f"of {100 * answer.share:.0f} %, which was fixed beforehand.",
     ]
     for applied in _WHERE:
         found += _about(study, dataset, answer.applied(applied), method, applied)
     return found + _plain_text(study, dataset, str(method["fusion"]))
+
+
+def _answer_text(study: Study, answer: sweep_results.Answer) -> str:
+    """Whether it helps, by how much, with what uncertainty: the one sentence to remember."""
+    judged = [sweep_results.judged(study, answer.applied(place)) for place in _WHERE]
+    rows = pd.concat(judged).sort_values("difference", ascending=False)
+    if rows.empty:
+        return "Whether ignoring noisy patches helps here cannot be said: nothing was comparable."
+    helps = rows[rows["better"] & rows["random_better"]]
+    best = {str(k): v for k, v in (rows if helps.empty else helps).iloc[0].items()}
+    what = (
+        f"{best['detector']}, {_share(answer.share)} dropped {_WHERE[best['applied']]}, changes "
+        f"image AUC by {_change(best, '')}"
+    )
+    if helps.empty:
+        return f"Ignoring noisy patches does not help here: the highest, {what}."
+    return f"Ignoring noisy patches helps here: {what}."
 
 
 def _plain_text(study: Study, dataset: str, fusion: str) -> list[str]:
