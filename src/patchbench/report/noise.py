@@ -32,7 +32,8 @@ def sentences(study: Study, dataset: str) -> list[str]:
     ]
     for applied in _WHERE:
         found += _about(study, dataset, answer.applied(applied), method, applied)
-    return found + _plain_text(study, dataset, str(method["fusion"]))
+    found += _plain_text(study, dataset, str(method["fusion"]))
+    return list(dict.fromkeys(found))  # what holds for both places is said once
 
 
 def _answer_text(study: Study, answer: sweep_results.Answer) -> str:
