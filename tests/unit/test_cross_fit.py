@@ -19,18 +19,24 @@ def right(decisions: np.ndarray, labels: np.ndarray) -> float:
     return float((decisions.argmax(axis=1) == labels).mean())
 
 
-def test_a_rule_that_learns_noise_by_heart_gains_nothing_by_it() -> None:
-    inside, outside = [], []
-    for seed in range(12):
-        bags, labels = noise(seed)
+class ByHeart:
+    """Knows the label of every image that it has met, and says class 0 of others."""
 
-        def build():
-            return plugins.build("fusions", "stacking_grid", {})
+    fitted = True
 
-        inside.append(right(build().fit(bags, labels).fuse(bags), labels))
-        outside.append(right(decide(build, bags, labels), labels))
-    assert np.mean(inside) > 0.6
-    assert np.mean(outside) < 0.53
+    def fit(self, bags: Bags, labels: np.ndarray) -> "ByHeart":
+        self.known = dict(zip(map(bytes, bags.patch_logits[::3]), labels.tolist(), strict=True))
+        return self
+
+    def fuse(self, bags: Bags) -> np.ndarray:
+        said = [self.known.get(bytes(row), 0) for row in bags.patch_logits[::3]]
+        return np.eye(2)[said]
+
+
+def test_a_rule_that_learns_by_heart_gains_nothing_by_it() -> None:
+    bags, labels = noise(0)
+    assert right(ByHeart().fit(bags, labels).fuse(bags), labels) == 1
+    assert right(decide(ByHeart, bags, labels), labels) == 0.5
 
 
 def test_every_image_is_decided_by_a_rule_that_has_not_met_it() -> None:
