@@ -105,6 +105,21 @@ def prediction_rows(images: pd.DataFrame, fusion: str, probabilities: np.ndarray
     )
 
 
+def learned_rows(chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of table ``learned``: the numbers a fusion rule has learned, and weights of places.
+
+    ``chosen`` is what the rule says of itself; lists of anything else than places are left out.
+    """
+    rows = [
+        {"setting": name, "y": None, "x": None, "value": value}
+        for name, value in chosen.items()
+        if value is None or isinstance(value, int | float)
+    ]
+    for (y, x), weight in zip(chosen.get("places", []), chosen.get("weights", []), strict=False):
+        rows.append({"setting": "weight", "y": y, "x": x, "value": weight})
+    return rows
+
+
 def run_columns(about: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that name a run, with 'none' for the detector that no run has yet."""
     names = ("dataset", "patches", "encoder", "classifier")

@@ -26,6 +26,9 @@ class Study:
         Tables ``metrics``, ``fusion_tests``, ``all_predictions``, ``all_roc``, ``costs``,
         ``all_history`` of ``tables.py``; predictions are those of val and test, ROC curves those
         of test.
+    reliability, learned : DataFrame
+        Tables of those names: how often probabilities are right, before and after calibration,
+        and what fusion rules have learned on val.
     datasets : dict
         For each dataset the preparation report (``dataset.json``): classes, images per class
         and split, what was left out and why.
@@ -54,6 +57,8 @@ class Study:
     name: str
     metrics: pd.DataFrame
     fusion_tests: pd.DataFrame
+    reliability: pd.DataFrame
+    learned: pd.DataFrame
     predictions: pd.DataFrame
     roc: pd.DataFrame
     costs: pd.DataFrame
@@ -84,6 +89,8 @@ def open_study(folder: Path) -> Study:
         name=run["study"],
         metrics=read_table(folder / "metrics.parquet", "metrics"),
         fusion_tests=read_table(folder / "fusion_tests.parquet", "fusion_tests"),
+        reliability=read_table(folder / "reliability.parquet", "reliability"),
+        learned=read_table(folder / "learned.parquet", "learned"),
         predictions=read_table(folder / "predictions.parquet", "all_predictions"),
         roc=read_table(folder / "roc.parquet", "all_roc"),
         costs=read_table(folder / "costs.parquet", "costs"),

@@ -187,6 +187,32 @@ COLUMNS: dict[str, Columns] = {
         "p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),
         "n_images": (INT, "test images"),
     },
+    "reliability": _DETECTED
+    | {
+        "level": (STRING, "patch; image: mean of the probabilities of its patches"),
+        "calibrated": (pa.bool_(), "whether logits were divided by the temperature"),
+        "temperature": (FLOAT, "what they were divided by, fitted on val; 1 where they were not"),
+        "measure": (
+            STRING,
+            "accuracy: in a bin; over all: ece (expected calibration error), log_loss (nats), and "
+            "ece_change, log_loss_change: after less before, the interval paired",
+        ),
+        "bin": (INT, "fifteenth of confidence, from 0 for the least; -1: all"),
+        "confidence": (FLOAT, "mean probability of the likeliest class, 0-1; null in an empty bin"),
+        **_ESTIMATE,
+        "share": (FLOAT, "share of the predictions in the bin, 0-1"),
+        "n_predictions": (INT, "patches or images in the bin"),
+    },
+    "learned": _RUN
+    | {
+        "setting": (STRING, "number that a fusion rule has learned on val; weight: of a place"),
+        "y": (FLOAT, "centre of the place, -1 at the top to 1; null where it is not of a place"),
+        "x": (FLOAT, "centre of the place, -1 at the left to 1"),
+        "value": (
+            FLOAT,
+            "what was learned, null for an infinite number; weights of all places sum to 1",
+        ),
+    },
     "costs": {
         "stage": (STRING, "stage of the pipeline"),
         **{name: _RUN[name] for name in ("dataset", "patches", "encoder", "classifier")},

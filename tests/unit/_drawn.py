@@ -68,7 +68,7 @@ def holed() -> Study:
 
 
 def without_results() -> Study:
-    empty = {name: tables.empty(name) for name in ("metrics", "costs")}
+    empty = {name: tables.empty(name) for name in ("metrics", "costs", "reliability", "learned")}
     empty |= {name: tables.empty(f"all_{name}") for name in ("roc", "history", "embedding_map")}
     return replace(make_study(n_encoders=1), **empty)
 

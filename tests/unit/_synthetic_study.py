@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from patchbench import tables
-from patchbench.evaluation import preferred_fusion
 from patchbench.study import Study
 from unit._synthetic_noise import found_rows, seen, sweep_rows, vote_rows
+from unit._synthetic_votes import fusion_tests, learned_rows, reliability_rows
 
 FUSIONS = ("center_weighted", "majority_vote", "max_logit", "mean_logits", "mean_probability")
 ENCODERS = ("bagnet17", "sift", "tile2vec", "bagnet33", "sift-dense", "vlad", "moments", "colour")
@@ -56,22 +56,25 @@ def make_study(
                 _add_predictions(predictions, (dataset, *run, seed), auc, class_names)
             _add_costs(found, dataset, seed, runs, rng)
             _add_history(found, dataset, seed, runs, rng)
-    swept = [
+    voted = [
         (d, p, e, c, seed)
         for d in datasets
         for p in patches
         for e in names
         for c in classifiers
         for seed in range(n_seeds)
-        if detectors and c != "majority_class"
     ]
+    swept = [run for run in voted if detectors and run[3] != "majority_class"]
     lists = {"datasets": datasets, "seeds": list(range(n_seeds)), "detectors": list(detectors)}
+    lists["fusions"] = list(FUSIONS[:n_fusions])
     pictures = {name: _thumbnails(len(class_names), rng) for name in datasets}
     places, sizes = [(d, p) for d in datasets for p in patches], {p: SIZES[p] for p in patches}
     return Study(
         name="default",
         metrics=_frame(found["metrics"], "metrics"),
         fusion_tests=_frame(fusion_tests(found["metrics"], FUSIONS[:n_fusions]), "fusion_tests"),
+        reliability=_frame([r for v in voted for r in reliability_rows(v, rng)], "reliability"),
+        learned=_frame([r for v in voted for r in learned_rows(v, FUSIONS[0])], "learned"),
         predictions=_frame(predictions, "all_predictions"),
         roc=_frame(found["roc"], "all_roc"),
         costs=_frame(found["costs"], "costs"),
@@ -94,7 +97,7 @@ def make_study(
             for key, array in seen(pictures[name], len(class_names), detectors).items()
         },
         patch_thumbnails={f"{d}/{p}": _patches(len(class_names)) for d, p in places},
-        run=_RUN | {"study": "default", "config": {"patches": sizes, "benchmark": lists}},
+        run=_RUN | {"config": {"patches": sizes, "fusions": _RULES, "benchmark": lists}},
         methods={
             "encoders": {n: {"control": n == "random_projection"} for n in names},
             "fusions": {n: {"control": False, "summary": "A rule."} for n in FUSIONS},
@@ -112,7 +115,10 @@ _EXTRACTION = {
     "edge": "drop",
     "n_dropped_edge_px": 0,
 }
+# under another name, as a user's config may have it
+_RULES = {FUSIONS[0]: {"type": "position_weights"}}
 _RUN: dict[str, Any] = {
+    "study": "default",
     "host": {"cpu": "A processor", "cores": 2, "memory_gib": 15.6, "os": "Linux 6.1"},
     "versions": {"python": "3.11.9", "numpy": "2.4.0", "torch": "2.13.0"},
     "commit": "0123456789abcdef0123456789abcdef01234567",
@@ -171,24 +177,6 @@ def _add_metrics(
             | {"false_positive_rate": x, "true_positive_rate": y}
             for x, y in zip(grid, rates, strict=True)
         ]
-
-
-def fusion_tests(metrics: list[dict[str, Any]], fusions: Sequence[str]) -> list[dict[str, Any]]:
-    """Each rule against the preferred one, as far apart as their values are."""
-    keys = ("dataset", "patches", "encoder", "classifier", "detector", "seed")
-    rows = [row for row in metrics if row["level"] == "image" and row["fusion"] != "none"]
-    auc = {
-        (*(row[k] for k in keys), row["fusion"]): row["value"]
-        for row in rows
-        if row["metric"] == "auc_macro"
-    }
-    rival, found = preferred_fusion(fusions), []
-    for (*run, fusion), value in auc.items():
-        apart = value - auc[*run, rival]
-        named = dict(zip(keys, run, strict=True)) | {"fusion": fusion, "rival": rival}
-        ends = {"difference": apart, "low": apart - 0.02, "high": apart + 0.02}
-        found.append(named | ends | {"p": 0.001 if abs(apart) > 0.02 else 0.4, "n_images": 300})
-    return found
 
 
 def _add_predictions(

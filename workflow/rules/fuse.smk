@@ -1,6 +1,6 @@
 # From votes to a decision: every fusion rule on the patch logits of each image, scored on test.
 # Reads:  .../{classifier}/patch_logits/, the patch index
-# Writes: .../{classifier}/{predictions.parquet, metrics.parquet, roc.parquet, fusion_tests.parquet, fusions.json}
+# Writes: .../{classifier}/{predictions, metrics, roc, fusion_tests, reliability}.parquet, fusions.json
 
 FUSION_MODULES = [
     f"patchbench.fusions.{fusion.get('type', name)}"
@@ -18,6 +18,7 @@ rule fuse:
         metrics=f"{CLASSIFIER}/metrics.parquet",
         roc=f"{CLASSIFIER}/roc.parquet",
         fusion_tests=f"{CLASSIFIER}/fusion_tests.parquet",
+        reliability=f"{CLASSIFIER}/reliability.parquet",
         fusions=f"{CLASSIFIER}/fusions.json",
         cost=f"{CLASSIFIER}/predictions.cost.json",
     log:
@@ -26,6 +27,7 @@ rule fuse:
         "../../envs/patchbench.yaml"
     params:
         fusions=json.dumps(chosen("fusions"), sort_keys=True),
+        calibration=config.get("calibration", "none"),
         about=about,
         code=fingerprint("patchbench.stages.fuse", *FUSION_MODULES),
     message:
@@ -34,5 +36,5 @@ rule fuse:
         command(
             "fuse --fusions {params.fusions:q} --index {input.index:q}"
             " --patch-logits {input.patch_logits:q} --out $(dirname {output.metrics:q})"
-            " --seed {wildcards.seed}"
+            " --calibration {params.calibration:q} --seed {wildcards.seed}"
         )

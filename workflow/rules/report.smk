@@ -18,9 +18,10 @@ rule collect:
             for table in ("predictions", "metrics", "roc")
         ],
         [
-            f"{run.folder}/fusion_tests.parquet"
+            f"{run.folder}/{file}"
             for run in plan.runs(config)
             if run.patches != WHOLE_IMAGE
+            for file in ("fusion_tests.parquet", "reliability.parquet", "fusions.json")
         ],
         sorted({f"{run.encoder_folder}/history.parquet" for run in plan.runs(config)}),
         list(plan.map_files(config)),
@@ -53,6 +54,8 @@ rule collect:
     output:
         metrics=f"{STUDY}/metrics.parquet",
         fusion_tests=f"{STUDY}/fusion_tests.parquet",
+        reliability=f"{STUDY}/reliability.parquet",
+        learned=f"{STUDY}/learned.parquet",
         predictions=f"{STUDY}/predictions.parquet",
         roc=f"{STUDY}/roc.parquet",
         history=f"{STUDY}/history.parquet",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from patchbench import plan, plugins, tables
 from patchbench.cost import Work
-from patchbench.evaluation import run_columns
+from patchbench.evaluation import learned_rows, run_columns
 from patchbench.images import resize
 from patchbench.io import (
     provenance,
@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> Work:
     runs = plan.runs(config)
     collected = {
         "metrics": pd.concat([read_table(f"{r.folder}/metrics.parquet", "metrics") for r in runs]),
-        "fusion_tests": fusion_tests(runs),
+        "fusion_tests": of_patches("fusion_tests", runs),
+        "reliability": of_patches("reliability", runs),
+        "learned": learned(runs),
         "predictions": gather(runs, "predictions"),
         "roc": gather(runs, "roc"),
         "history": histories(runs),
@@ -77,11 +79,23 @@ def gather(runs: Iterable[plan.Run], name: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def fusion_tests(runs: Iterable[plan.Run]) -> pd.DataFrame:
-    """Fusion rules of every patch method against one another."""
+def of_patches(table: str, runs: Iterable[plan.Run]) -> pd.DataFrame:
+    """A table of every patch method."""
     own = [run for run in runs if run.patches != WHOLE_IMAGE]
-    parts = [read_table(f"{run.folder}/fusion_tests.parquet", "fusion_tests") for run in own]
-    return pd.concat(parts or [tables.empty("fusion_tests")], ignore_index=True)
+    parts = [read_table(f"{run.folder}/{table}.parquet", table) for run in own]
+    return pd.concat(parts or [tables.empty(table)], ignore_index=True)
+
+
+def learned(runs: Iterable[plan.Run]) -> pd.DataFrame:
+    """What every fusion rule has learned on val, number by number."""
+    rows = [
+        run_columns(vars(run)) | {"fusion": fusion} | row
+        for run in runs
+        if run.patches != WHOLE_IMAGE
+        for fusion, chosen in read_json(f"{run.folder}/fusions.json")["chosen"].items()
+        for row in learned_rows(chosen)
+    ]
+    return pd.DataFrame(rows) if rows else tables.empty("learned")
 
 
 def histories(runs: Iterable[plan.Run]) -> pd.DataFrame:

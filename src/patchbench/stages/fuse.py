@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ import pandas as pd
 
 from patchbench import plugins
 from patchbench.bags import softmax
+from patchbench.calibration import (
+    NO_CALIBRATION,
+    SETTINGS,
+    TEMPERATURE,
+    divided,
+    reliability_rows,
+    temperature,
+)
 from patchbench.cost import Stopwatch, Work
 from patchbench.cross_fit import decide
 from patchbench.evaluation import fusion_test_rows, metric_rows, prediction_rows, roc_rows
@@ -24,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fusions", type=json.loads, required=True, help="JSON: entry to settings")
     parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
     parser.add_argument("--patch-logits", type=Path, nargs="+", required=True, help="all shards")
+    parser.add_argument(
+        "--calibration", choices=SETTINGS, default=NO_CALIBRATION, help="of the patch logits"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
 
 
@@ -31,11 +43,16 @@ def run(args: argparse.Namespace) -> Work:
     """Bag val and test patches, fit each rule on val, decide and score on test.
 
     Decisions on val, by which rules are chosen, are by rules that were fitted on other folds of it.
+    How reliable probabilities are is measured before and after calibration, whichever is used.
     """
     index = read_table(args.index, "patches")
     side_px = read_json(args.index.with_name("extraction.json"))["image_size_px"]
     logits = [read_array(path) for path in args.patch_logits]
     val, test = (split_bags(index, logits, split, side_px) for split in ("val", "test"))
+    scale = temperature(val.bags.patch_logits, np.repeat(val.labels, val.bags.bag_sizes))
+    reliability = [reliability_rows(args.about, test.bags, test.labels, scale)]
+    if args.calibration == TEMPERATURE:
+        val, test = (replace(part, bags=divided(part.bags, scale)) for part in (val, test))
     build = {
         name: partial(plugins.build, "fusions", name, spec) for name, spec in args.fusions.items()
     }
@@ -56,16 +73,21 @@ def run(args: argparse.Namespace) -> Work:
         roc.append(roc_rows("image", name, test.labels, probabilities))
     tests = [fusion_test_rows(args.about, test.labels, decisions)]
     parts = {"predictions": predictions, "roc": roc, "fusion_tests": tests, "metrics": metrics}
-    _write(args, rules, parts)
+    _write(args, rules, scale, parts | {"reliability": reliability})
     return Work(len(rules) * len(test.labels), "image decision", work_s=watch.elapsed_s)
 
 
 def _write(
-    args: argparse.Namespace, rules: dict[str, Any], parts: dict[str, list[pd.DataFrame]]
+    args: argparse.Namespace,
+    rules: dict[str, Any],
+    scale: float,
+    parts: dict[str, list[pd.DataFrame]],
 ) -> None:
-    origin = provenance("fuse", args.code, args.fusions)
+    spec = {"fusions": args.fusions, "calibration": args.calibration}
+    origin = provenance("fuse", args.code, spec)
     chosen = {name: getattr(rule, "chosen", {}) for name, rule in rules.items()}
-    write_json(args.out / "fusions.json", {"chosen": chosen}, origin)
+    found = {"chosen": chosen, "calibration": args.calibration, "temperature": scale}
+    write_json(args.out / "fusions.json", found, origin)
     for name, tables in parts.items():
         write_table(
             args.out / f"{name}.parquet", pd.concat(tables, ignore_index=True), name, origin
