@@ -23,7 +23,9 @@ from patchbench.study import NONE, Study
 FIGURE_ORDER = (
     "fusion_comparison",
     "fusion_matrix",
+    "position_weights",
     "roc_curves",
+    "reliability",
     "auc_against_patch_size",
     "auc_against_runtime",
     "detector_sweep",
