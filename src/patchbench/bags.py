@@ -8,8 +8,36 @@ import numpy as np
 from patchbench.errors import UserError
 
 
+class Ragged:
+    """Patches of several images, rows of one image consecutive, as many as ``bag_sizes`` says."""
+
+    bag_sizes: np.ndarray
+
+    @property
+    def place_in_bag(self) -> np.ndarray:
+        """Number of each patch in its image, from 0: int array, (n_patches,)."""
+        return np.arange(self.bag_sizes.sum()) - np.repeat(self.starts, self.bag_sizes)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Row of the first patch of each image: int array, (n_images,)."""
+        return np.cumsum(self.bag_sizes) - self.bag_sizes
+
+    def _refuse_wrong_sizes(self, n_patches: int, centers: np.ndarray) -> None:
+        """Refuse bags that do not add up, or one without a patch."""
+        if self.bag_sizes.sum() != n_patches:
+            raise UserError(
+                f"bag_sizes sums to {self.bag_sizes.sum()} but there are {n_patches} patches"
+            )
+        if (self.bag_sizes < 1).any():
+            image = int(np.argmin(self.bag_sizes))
+            raise UserError(f"image {image} has no patches; drop it before fusion")
+        if centers.shape != (n_patches, 2):
+            raise UserError(f"centers has shape {centers.shape}, expected ({n_patches}, 2)")
+
+
 @dataclass(frozen=True)
-class Bags:
+class Bags(Ragged):
     """Patch logits of several images, rows of one image consecutive.
 
     Attributes
@@ -32,16 +60,7 @@ class Bags:
     centers: np.ndarray
 
     def __post_init__(self) -> None:
-        n_patches = len(self.patch_logits)
-        if self.bag_sizes.sum() != n_patches:
-            raise UserError(
-                f"bag_sizes sums to {self.bag_sizes.sum()} but there are {n_patches} patches"
-            )
-        if (self.bag_sizes < 1).any():
-            image = int(np.argmin(self.bag_sizes))
-            raise UserError(f"image {image} has no patches; drop it before fusion")
-        if self.centers.shape != (n_patches, 2):
-            raise UserError(f"centers has shape {self.centers.shape}, expected ({n_patches}, 2)")
+        self._refuse_wrong_sizes(len(self.patch_logits), self.centers)
         if not np.isfinite(self.patch_logits).all():
             row = int(np.argwhere(~np.isfinite(self.patch_logits))[0, 0])
             image = int(np.searchsorted(np.cumsum(self.bag_sizes), row, side="right"))
@@ -69,18 +88,13 @@ class Bags:
         """
         found = np.empty_like(self.probabilities)
         for size in np.unique(self.bag_sizes):
-            rows = self._starts[self.bag_sizes == size][:, None] + np.arange(size)
+            rows = self.starts[self.bag_sizes == size][:, None] + np.arange(size)
             found[rows] = -np.sort(-self.probabilities[rows], axis=1)
         return found
 
-    @property
-    def place_in_bag(self) -> np.ndarray:
-        """Number of each patch in its image, from 0: int array, (n_patches,)."""
-        return np.arange(len(self.patch_logits)) - np.repeat(self._starts, self.bag_sizes)
-
     def sum(self, values: np.ndarray) -> np.ndarray:
         """Sum of per-patch ``values`` (n_patches, ...) over each image: (n_images, ...)."""
-        return np.add.reduceat(values, self._starts, axis=0)
+        return np.add.reduceat(values, self.starts, axis=0)
 
     def mean(self, values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
         """Weighted mean of per-patch ``values`` over each image.
@@ -96,16 +110,12 @@ class Bags:
 
     def max(self, values: np.ndarray) -> np.ndarray:
         """Largest of per-patch ``values`` over each image: (n_images, ...)."""
-        return np.maximum.reduceat(values, self._starts, axis=0)
+        return np.maximum.reduceat(values, self.starts, axis=0)
 
     def of_images(self, chosen: np.ndarray) -> "Bags":
         """The bags of some images only; ``chosen`` is bool (n_images,)."""
         rows = np.repeat(chosen, self.bag_sizes)
         return Bags(self.patch_logits[rows], self.bag_sizes[chosen], self.centers[rows])
-
-    @property
-    def _starts(self) -> np.ndarray:
-        return np.cumsum(self.bag_sizes) - self.bag_sizes
 
 
 def shares(scores: np.ndarray) -> np.ndarray:

@@ -68,8 +68,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
                 raise UserError(f"config: benchmark.{section} names {name!r}; {known}")
     for name in lists["classifiers"]:
         plugins.build("classifiers", name, config["classifiers"][name], seed=0, threads=1)
-    for name in lists["fusions"]:
-        plugins.build("fusions", name, config["fusions"][name])
+    _check_fusions(config)
     for name in lists["cnns"]:
         open_cnn(name, config["cnns"][name], **FITTED)
         _check_weights(config, f"cnns.{name}", plan.cnn_weights_file(config, name))
@@ -81,6 +80,21 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
     _check_encoders(config)
     if all(run.patches == WHOLE_IMAGE for run in plan.runs(config)):
         raise UserError(f"config: nothing would run; {'; '.join(plan.left_out(config))}")
+
+
+def _check_fusions(config: Mapping[str, Any]) -> None:
+    """Rules can be built, and there is one for the votes of patches."""
+    chosen = config["benchmark"]["fusions"]
+    for name in chosen:
+        spec = config["fusions"][name]
+        kind = plugins.load("fusions", spec.get("type", name))
+        fixed = FITTED if kind.Fusion.uses == "embeddings" else {}
+        plugins.build("fusions", name, spec, **fixed)
+    if not plan.fusions_on(config, "votes"):
+        raise UserError(
+            f"config: benchmark.fusions is [{', '.join(chosen)}], and none of these joins votes of "
+            "patches; add one that does, for example mean_probability"
+        )
 
 
 def _check_noise(config: Mapping[str, Any]) -> None:

@@ -47,7 +47,10 @@ def metric_rows(
 
 
 def fusion_test_rows(
-    about: Mapping[str, Any], labels: np.ndarray, decisions: Mapping[str, np.ndarray]
+    about: Mapping[str, Any],
+    labels: np.ndarray,
+    decisions: Mapping[str, np.ndarray],
+    rival_classifier: str = "",
 ) -> pd.DataFrame:
     """Rows of table ``fusion_tests``: every rule against the mean of probabilities, or the first.
 
@@ -59,6 +62,8 @@ def fusion_test_rows(
         True classes of the test images.
     decisions : mapping
         For each fusion entry its probabilities, (n_images, n_classes).
+    rival_classifier : str
+        Whose votes the rival joined, if not those of the run itself.
     """
     rival = preferred_fusion(decisions)
     weights = draw_weights(len(labels), BOOTSTRAP_SEED)
@@ -68,7 +73,8 @@ def fusion_test_rows(
         found = difference(draws[name], draws[rival])
         ends = {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
         rows.append(run_columns(about) | {"fusion": name, "rival": rival} | ends)
-    return pd.DataFrame(rows).assign(n_images=len(labels))
+    voted = rival_classifier or run_columns(about)["classifier"]
+    return pd.DataFrame(rows).assign(rival_classifier=voted, n_images=len(labels))
 
 
 def preferred_fusion(fusions: Iterable[str]) -> str:
@@ -121,7 +127,7 @@ def learned_rows(chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def run_columns(about: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that name a run, with 'none' for the detector that no run has yet."""
+    """The columns that name a run, with 'none' for what it has not: a classifier, a detector."""
     names = ("dataset", "patches", "encoder", "classifier")
-    columns: dict[str, Any] = {name: about.get(name, "") for name in names}
+    columns: dict[str, Any] = {name: about.get(name, NONE) for name in names}
     return columns | {"detector": about.get("detector", NONE), "seed": int(about.get("seed", 0))}

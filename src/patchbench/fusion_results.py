@@ -10,7 +10,7 @@ import pandas as pd
 
 from patchbench import results_table as results
 from patchbench.paired import holm
-from patchbench.study import Study
+from patchbench.study import NONE, Study
 
 ALPHA = 0.05
 BETTER, WORSE, SAME, RIVAL = "better", "worse", "same", "rival"
@@ -19,17 +19,23 @@ BETTER, WORSE, SAME, RIVAL = "better", "worse", "same", "rival"
 def compared(study: Study, dataset: str) -> pd.DataFrame:
     """Every rule of every patch method against the same rival.
 
+    Rules on embeddings stand with the classifier whose votes they are compared with, so that
+    one method's rows are all rules that were compared with the same rival.
+
     Returns
     -------
     frame : DataFrame
         Columns of a method, ``fusion``, ``rival``, ``difference``, ``low``, ``high`` (of image
         AUC, paired), ``p``, ``p_adjusted`` over the rules of the method (Holm), ``verdict``:
-        better or worse than the rival, the same (not told apart), or the rival itself; and
-        ``label``.
+        better or worse than the rival, the same (not told apart), or the rival itself;
+        ``label``; and ``on_embeddings``, whether the rule needs no classifier.
     """
     rows = study.fusion_tests[study.fusion_tests["dataset"] == dataset]
+    rows = rows.assign(
+        on_embeddings=rows["classifier"] == NONE, classifier=rows["rival_classifier"]
+    )
     frame = (
-        rows.groupby([*results.METHOD, "fusion", "rival"], sort=False)
+        rows.groupby([*results.METHOD, "fusion", "rival", "on_embeddings"], sort=False)
         .agg(**{name: (name, "mean") for name in ("difference", "low", "high")}, p=("p", "max"))
         .reset_index()
     )

@@ -15,12 +15,13 @@ from patchbench.networks.published import Published
 from patchbench.networks.settings import IMAGENET, SCRATCH
 from patchbench.networks.whole_image import open_cnn
 from patchbench.patchset import shard_name
-from patchbench.study import OWN_HEAD, WHOLE_IMAGE
+from patchbench.study import NONE, OWN_HEAD, WHOLE_IMAGE
 
 DATASET = "results/{dataset}"
 PATCHES = DATASET + "/{patches}"
 ENCODER = PATCHES + "/seed{seed}/{encoder}"
 CLASSIFIER = ENCODER + "/{classifier}"
+POOLED = ENCODER + "/pooled"
 CNN = DATASET + "/" + WHOLE_IMAGE + "/seed{seed}/{cnn}"
 CNN_MAPS = CNN + "/maps/{explain}"
 FOLD = CNN + "/folds/{fold}-of-{n_folds}"
@@ -50,7 +51,12 @@ class Run:
         """Where its predictions, metrics and ROC curves lie."""
         if self.patches == WHOLE_IMAGE:
             return CNN.format(dataset=self.dataset, seed=self.seed, cnn=self.encoder)
-        return CLASSIFIER.format(**asdict(self))
+        return (POOLED if self.classifier == NONE else CLASSIFIER).format(**asdict(self))
+
+    @property
+    def votes(self) -> bool:
+        """Whether patches vote: neither a CNN decides, nor rules that work on embeddings."""
+        return self.patches != WHOLE_IMAGE and self.classifier != NONE
 
     @property
     def encoder_folder(self) -> str:
@@ -59,22 +65,42 @@ class Run:
 
 
 def runs(config: Config) -> list[Run]:
-    """All runs the config's ``benchmark`` lists ask for, patch methods first, then CNNs."""
+    """All runs the config's ``benchmark`` lists ask for, patch methods first, then CNNs.
+
+    Where rules work on embeddings, a run of each encoder has no classifier.
+    """
     lists = config["benchmark"]
+    pooled = [NONE] if fusions_on(config, "embeddings") else []
     found = [
         Run(dataset, patches, encoder, classifier, seed)
         for dataset, patches, encoder, classifier, seed in product(
             lists["datasets"],
             lists["patches"],
             lists["encoders"],
-            lists["classifiers"],
+            lists["classifiers"] + pooled,
             lists["seeds"],
         )
         if why_not(config, encoder, patches) is None
-        and goes_with(config, encoder, classifier, patches)
+        and (classifier == NONE or goes_with(config, encoder, classifier, patches))
     ]
     whole = product(lists["datasets"], lists["cnns"], lists["seeds"])
     return found + [Run(data, WHOLE_IMAGE, cnn, OWN_HEAD, seed) for data, cnn, seed in whole]
+
+
+def fusions_on(config: Config, uses: str) -> dict[str, Any]:
+    """The chosen fusion entries that work on ``votes`` or on ``embeddings``, with settings."""
+    chosen = {name: config["fusions"][name] for name in config["benchmark"]["fusions"]}
+    return {
+        name: spec
+        for name, spec in chosen.items()
+        if plugins.load("fusions", spec.get("type", name)).Fusion.uses == uses
+    }
+
+
+def rival(config: Config, pooled: Run) -> Run | None:
+    """The run whose votes rules on embeddings are compared with: of the first classifier."""
+    own = [run for run in runs(config) if run.votes and run.encoder_folder == pooled.encoder_folder]
+    return next((run for run in own if uses_of(config, run.classifier) != "nothing"), None)
 
 
 def goes_with(config: Config, encoder: str, classifier: str, patches: str) -> bool:
@@ -225,13 +251,15 @@ def cost_files(config: Config) -> list[str]:
         else:
             cut = f"{data}/{run.patches}"
             paths += [f"{cut}/index.cost.json", f"{run.encoder_folder}/encoder.cost.json"]
-            paths += [f"{run.folder}/classifier.cost.json", f"{run.folder}/predictions.cost.json"]
+            fitted = "classifier" if run.votes else "pooling"
+            paths += [f"{run.folder}/{fitted}.cost.json", f"{run.folder}/predictions.cost.json"]
             for shard in shards(config, run.patches):
                 paths += [
                     f"{cut}/pixels/{shard}.cost.json",
                     f"{run.encoder_folder}/embeddings/{shard}.cost.json",
-                    f"{run.folder}/patch_logits/{shard}.cost.json",
                 ]
+                if run.votes:
+                    paths.append(f"{run.folder}/patch_logits/{shard}.cost.json")
         found.update(dict.fromkeys(paths))
     found.update(dict.fromkeys(_noise_costs(config)))
     found.update({path.removesuffix("parquet") + "cost.json": None for path in map_files(config)})
@@ -284,7 +312,7 @@ def _explains(config: Config, name: str, run: Run) -> bool:
     if run.patches == WHOLE_IMAGE:
         whole = open_cnn(run.encoder, config["cnns"][run.encoder], seed=0)
         return whole.is_bagnet or open_explain(config, name).needs != "patch_logits"
-    return uses_of(config, run.classifier) == "head"
+    return run.votes and uses_of(config, run.classifier) == "head"
 
 
 def detects(config: Config) -> bool:
@@ -307,7 +335,7 @@ def split_by_noise(config: Config) -> list[Run]:
     """Runs whose votes are told apart by saliency and foreground."""
     if not detects(config):
         return []
-    own = [run for run in runs(config) if run.patches != WHOLE_IMAGE]
+    own = [run for run in runs(config) if run.votes]
     return [run for run in own if uses_of(config, run.classifier) != "nothing"]
 
 

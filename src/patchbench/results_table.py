@@ -45,7 +45,7 @@ def entries(study: Study, column: str) -> list[str]:
 def on_trial(study: Study, group: str) -> list[str]:
     """Entries of ``"encoders"`` or ``"classifiers"`` in the study that are no controls."""
     names = entries(study, group.removesuffix("s"))
-    return [name for name in names if not is_control(study, group, name)]
+    return [name for name in names if name != NONE and not is_control(study, group, name)]
 
 
 def label(study: Study, method: Mapping[str, Any], *, with_patches: bool = True) -> str:
@@ -63,13 +63,22 @@ def label(study: Study, method: Mapping[str, Any], *, with_patches: bool = True)
     if is_control(study, "encoders", encoder):
         return f"{encoder} (control)"
     parts = [encoder]
-    if len(_tried(study, encoder)) > 1:
+    if classifier == NONE:
+        parts.append("pooled")
+    elif len(_tried(study, encoder)) > 1:
         parts.append(classifier)
     if with_patches and len(entries(study, "patches")) > 1:
         parts.append(str(method["patches"]))
     if method["detector"] != NONE:
         parts.append(str(method["detector"]))
     return " · ".join(parts)
+
+
+def by_whom(method: Mapping[str, Any]) -> str:
+    """Which classifier votes for a patch method, in words."""
+    if method["classifier"] == NONE:
+        return "without a patch classifier"
+    return f"with {method['classifier']}"
 
 
 def common_classifier(study: Study) -> str | None:
@@ -82,7 +91,8 @@ def common_classifier(study: Study) -> str | None:
 def _tried(study: Study, encoder: str) -> list[str]:
     """Classifiers, without controls, that an encoder was tried with."""
     found = study.metrics.loc[study.metrics["encoder"] == encoder, "classifier"].unique()
-    return [str(name) for name in found if not is_control(study, "classifiers", name)]
+    own = [name for name in found if name != NONE]
+    return [str(name) for name in own if not is_control(study, "classifiers", name)]
 
 
 # ------------------------------------------------------------------------------------ scores

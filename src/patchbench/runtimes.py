@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patchbench.study import WHOLE_IMAGE, Study
+from patchbench.study import NONE, WHOLE_IMAGE, Study
 
 RUN = ["dataset", "patches", "encoder", "classifier", "seed"]
 COST_COLUMNS = {
@@ -34,7 +34,9 @@ def runtime(study: Study) -> pd.DataFrame:
     Training is the time of ``fit_encoder`` and ``fit_classifier`` (of a CNN: ``cnn``).
     Inference is the time of ``encode``, ``classify`` and ``fuse`` (of a CNN: ``cnn_predict``),
     each summed over its shards and divided by the images it worked on; ``fuse`` by the
-    decisions it made, so it counts as one rule of average cost. Times are ``work_s``: the work
+    decisions it made, so it counts as one rule of average cost. Rules on embeddings are fitted
+    in ``fit_pooling`` and decide in ``pool``; each counts as all of them in training, and as one
+    of average cost in inference. Times are ``work_s``: the work
     alone, as it elapsed. A stage without a cost row leaves the sum NaN.
 
     Returns
@@ -51,8 +53,11 @@ def runtime(study: Study) -> pd.DataFrame:
             train.append(_total(totals, "cnn", run)[0])
             inference.append(_total(totals, "cnn_predict", run)[1])
         else:
-            fits = [_total(totals, stage, run)[0] for stage in ("fit_encoder", "fit_classifier")]
-            steps = [_total(totals, stage, run)[1] for stage in _INFERENCE]
+            votes = run["classifier"] != NONE
+            fits = [_total(totals, stage, run)[0] for stage in (_FITS if votes else _POOLED_FITS)]
+            steps = [
+                _total(totals, stage, run)[1] for stage in (_STEPS if votes else _POOLED_STEPS)
+            ]
             train.append(sum(fits))
             inference.append(sum(steps))
     return runs.assign(train_s=train, inference_ms_per_image=inference)
@@ -60,7 +65,9 @@ def runtime(study: Study) -> pd.DataFrame:
 
 Totals = dict[tuple[str, ...], tuple[float, float]]
 
-_INFERENCE = ("encode", "classify", "fuse")
+# stages of training and of inference
+_VOTED = ("fit_encoder", "fit_classifier"), ("encode", "classify", "fuse")
+_POOLED = ("fit_encoder", "fit_pooling"), ("encode", "pool")
 # what tells the cost rows of one stage apart, besides dataset and seed
 _STAGE_KEYS = {
     "fit_encoder": ("patches", "encoder"),
@@ -68,6 +75,8 @@ _STAGE_KEYS = {
     "encode": ("patches", "encoder"),
     "classify": ("patches", "encoder", "classifier"),
     "fuse": ("patches", "encoder", "classifier"),
+    "fit_pooling": ("patches", "encoder"),
+    "pool": ("patches", "encoder"),
     "cnn": ("encoder",),
     "cnn_predict": ("encoder",),
 }

@@ -1,21 +1,27 @@
-"""The bags of one split: patch logits gathered from shards, image after image."""
+"""The bags of one split, votes or embeddings, gathered from shards image after image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from patchbench import grid
 from patchbench.bags import Bags
-from patchbench.patchset import gather
+from patchbench.embedded import EmbeddedBags
+from patchbench.errors import UserError
+from patchbench.patchset import gather, refuse_holes
+
+Kind = TypeVar("Kind", Bags, EmbeddedBags)
 
 
 @dataclass(frozen=True)
-class SplitBags:
+class SplitBags(Generic[Kind]):
     """The bags of one split, and its images (image_id, split, label) in the same order."""
 
-    bags: Bags
+    bags: Kind
     images: pd.DataFrame
 
     @property
@@ -27,13 +33,45 @@ class SplitBags:
 
 def split_bags(
     index: pd.DataFrame, logits: Sequence[np.ndarray], split: str, side_px: int
-) -> SplitBags:
+) -> SplitBags[Bags]:
     """Collect the patch logits of one split, image after image."""
+    chosen, images, sizes = _laid_out(index, split)
+    return SplitBags(Bags(gather(logits, chosen), sizes, centers_of(chosen, side_px)), images)
+
+
+def embedded_bags(
+    index: pd.DataFrame, shards: Sequence[Path], dim: int, split: str, side_px: int
+) -> SplitBags[EmbeddedBags]:
+    """Lay out the embeddings (n_patches, dim) of one split; they are read when asked for."""
+    chosen, images, sizes = _laid_out(index, split)
+
+    def read(rows: slice) -> np.ndarray:
+        found = gather(shards, chosen.iloc[rows])
+        refuse_holes(found, f"the {split} patches")
+        return found
+
+    return SplitBags(EmbeddedBags(read, dim, sizes, centers_of(chosen, side_px)), images)
+
+
+def _laid_out(index: pd.DataFrame, split: str) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Patches of a split, its images, and patches per image.
+
+    Raises
+    ------
+    UserError
+        If patches of an image do not follow one another: two images may have one id.
+    """
     chosen = index[index["split"] == split]
-    first = ~chosen["image_row"].duplicated().to_numpy()
+    first = (chosen["image_row"] != chosen["image_row"].shift()).to_numpy()
     sizes = np.diff(np.append(np.flatnonzero(first), len(chosen)))
     images = chosen.loc[first, ["image_id", "split", "label"]].reset_index(drop=True)
-    return SplitBags(Bags(gather(logits, chosen), sizes, centers_of(chosen, side_px)), images)
+    twice = images["image_id"][images["image_id"].duplicated()]
+    if len(twice):
+        raise UserError(
+            f"the patch index holds image {twice.iloc[0]!r} more than once in {split}; image ids "
+            "must be unique and the patches of an image stand together, so make the index again"
+        )
+    return chosen, images, sizes
 
 
 def centers_of(patches: pd.DataFrame, side_px: int) -> np.ndarray:

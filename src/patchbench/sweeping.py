@@ -200,7 +200,7 @@ class Bench:
         return kept.rows.astype(np.float64), kept
 
 
-def best_on_val(fusions: Mapping[str, Any], val: SplitBags) -> tuple[str, Any]:
+def best_on_val(fusions: Mapping[str, Any], val: SplitBags[Bags]) -> tuple[str, Any]:
     """Name of the rule with the highest AUC on val, and the rule; of equal ones the plainest."""
     everything = np.ones((1, len(val.labels)))
     build = {name: partial(plugins.build, "fusions", name, spec) for name, spec in fusions.items()}

@@ -19,7 +19,10 @@ _RUN: Columns = {
     "dataset": (STRING, "entry of the config's datasets"),
     "patches": (STRING, "entry of the config's patches, or 'whole-image' for a CNN"),
     "encoder": (STRING, "entry of the config's encoders or cnns"),
-    "classifier": (STRING, "entry of the config's classifiers, or 'own_head' for a CNN"),
+    "classifier": (
+        STRING,
+        "entry of the config's classifiers, 'own_head' for a CNN, 'none' for rules on embeddings",
+    ),
     "detector": (STRING, "noisy-patch detector used in training; 'none' where there was none"),
     "fusion": (STRING, "entry of the config's fusions; 'none' at patch level and for a CNN"),
     "seed": (INT, "seed of everything fitted"),
@@ -178,6 +181,7 @@ COLUMNS: dict[str, Columns] = {
     "fusion_tests": _RUN
     | {
         "rival": (STRING, "entry of the config's fusions that the rule is compared with"),
+        "rival_classifier": (STRING, "classifier whose votes the rival joined"),
         "difference": (
             FLOAT,
             "macro AUC of images less that of the rival, same test images",

@@ -74,6 +74,7 @@ def fusion_tests(metrics: list[dict[str, Any]], fusions: Sequence[str]) -> list[
     for (*run, fusion), value in auc.items():
         apart = value - auc[*run, rival]
         named = dict(zip(keys, run, strict=True)) | {"fusion": fusion, "rival": rival}
+        named["rival_classifier"] = named["classifier"]
         ends = {"difference": apart, "low": apart - 0.02, "high": apart + 0.02}
         found.append(named | ends | {"p": 0.001 if abs(apart) > 0.02 else 0.4, "n_images": 300})
     return found

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from patchbench import plugins
+from patchbench import features, plugins
 from patchbench.bags import Bags, softmax
-from patchbench.classifiers import _features, linear_svm, nbnn, nearest_neighbors, own_head
-from patchbench.classifiers._features import chunks, column_statistics
-from patchbench.classifiers._scores import log_loss
+from patchbench.classifiers import linear_svm, nbnn, nearest_neighbors, own_head
 from patchbench.errors import UserError
+from patchbench.features import chunks, column_statistics
 from patchbench.fusions import mean_logit
 from patchbench.sampling import draw, draw_balanced
+from patchbench.scores import log_loss
 
 
 def overlapping(n: int, seed: int, n_classes: int = 3) -> tuple[np.ndarray, ...]:
@@ -217,7 +217,7 @@ def test_a_chunk_takes_as_much_memory_whatever_its_width(dim: int) -> None:
 def test_column_statistics_of_several_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = overlapping(1000, 0)[0]
     whole = column_statistics(rows)
-    monkeypatch.setattr(_features, "_CHUNK_BYTES", 8 * 6 * 7)
+    monkeypatch.setattr(features, "_CHUNK_BYTES", 8 * 6 * 7)
     for part, all_at_once in zip(column_statistics(rows), whole, strict=True):
         np.testing.assert_allclose(part, all_at_once, rtol=1e-6, atol=1e-8)
 

@@ -17,7 +17,14 @@ RULES = ["a", "b", "c", "d", "mean_probability"]
 
 def study(p: list[float], difference: list[float], n_seeds: int = 1) -> Study:
     rows = pd.DataFrame({"fusion": RULES, "p": p, "difference": difference})
-    rows = rows.assign(rival="mean_probability", low=0.0, high=0.0, n_images=50, detector="none")
+    rows = rows.assign(
+        rival="mean_probability",
+        rival_classifier="c",
+        low=0.0,
+        high=0.0,
+        n_images=50,
+        detector="none",
+    )
     rows = pd.concat([rows.assign(**ABOUT | {"seed": seed}) for seed in range(n_seeds)])
     return replace(make_study(n_encoders=1), fusion_tests=rows)
 

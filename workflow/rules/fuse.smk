@@ -1,11 +1,33 @@
-# From votes to a decision: every fusion rule on the patch logits of each image, scored on test.
-# Reads:  .../{classifier}/patch_logits/, the patch index
-# Writes: .../{classifier}/{predictions, metrics, roc, fusion_tests, reliability}.parquet, fusions.json
+# From votes, or straight from embeddings, to a decision: every fusion rule, scored on test.
+# Reads:  .../{classifier}/patch_logits/, or .../{encoder}/embeddings/, the patch index
+# Writes: .../{classifier}/ and .../{encoder}/pooled/: {predictions, metrics, roc, ...}.parquet
 
-FUSION_MODULES = [
-    f"patchbench.fusions.{fusion.get('type', name)}"
-    for name, fusion in chosen("fusions").items()
-]
+
+def fusion_modules(uses):
+    """Modules of the chosen fusion rules that work on votes, or on embeddings."""
+    return [
+        f"patchbench.fusions.{fusion.get('type', name)}"
+        for name, fusion in plan.fusions_on(config, uses).items()
+    ]
+
+
+FUSIONS = json.dumps(plan.fusions_on(config, "votes"), sort_keys=True)
+POOLINGS = json.dumps(plan.fusions_on(config, "embeddings"), sort_keys=True)
+
+
+def rival(w):
+    """The run whose votes rules on embeddings are compared with, if any."""
+    run = plan.Run(w.dataset, w.patches, w.encoder, plan.NONE, int(w.seed))
+    return plan.rival(config, run)
+
+
+def rival_option(w):
+    """Options that hand its predictions over."""
+    found = rival(w)
+    if found is None:
+        return ""
+    path = shlex.quote(f"{found.folder}/predictions.parquet")
+    return f"--rival {path} --rival-classifier {shlex.quote(found.classifier)}"
 
 
 rule fuse:
@@ -26,10 +48,10 @@ rule fuse:
     conda:
         "../../envs/patchbench.yaml"
     params:
-        fusions=json.dumps(chosen("fusions"), sort_keys=True),
+        fusions=FUSIONS,
         calibration=config.get("calibration", "none"),
         about=about,
-        code=fingerprint("patchbench.stages.fuse", *FUSION_MODULES),
+        code=fingerprint("patchbench.stages.fuse", *fusion_modules("votes")),
     message:
         "Fusing {wildcards.dataset} votes: {wildcards.encoder}, {wildcards.classifier}"
     shell:
@@ -37,4 +59,71 @@ rule fuse:
             "fuse --fusions {params.fusions:q} --index {input.index:q}"
             " --patch-logits {input.patch_logits:q} --out $(dirname {output.metrics:q})"
             " --calibration {params.calibration:q} --seed {wildcards.seed}"
+        )
+
+
+rule fit_pooling:
+    input:
+        index=rules.index.output.index,
+        report=rules.index.output.report,
+        embeddings=shards_of(rules.encode.output.embeddings),
+    output:
+        pooling=f"{plan.POOLED}/pooling.npz",
+        cost=f"{plan.POOLED}/pooling.cost.json",
+    log:
+        f"{plan.POOLED}/pooling.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    threads: config.get("train_threads", 1)
+    params:
+        fusions=POOLINGS,
+        max_fit_mib=config.get("max_fit_mib", 1024),
+        device=config.get("device", "auto"),
+        threads_asked=config.get("train_threads", 1),
+        about=about,
+        code=fingerprint(
+            "patchbench.stages.fit_pooling", *fusion_modules("embeddings")
+        ),
+    message:
+        "Fitting rules on {wildcards.encoder} embeddings of {wildcards.dataset}"
+    shell:
+        command(
+            "fit_pooling --fusions {params.fusions:q} --index {input.index:q}"
+            " --embeddings {input.embeddings:q} --max-fit-mib {params.max_fit_mib}"
+            " --out {output.pooling:q} --seed {wildcards.seed} --device {params.device}"
+        )
+
+
+rule pool:
+    input:
+        rival=lambda w: f"{rival(w).folder}/predictions.parquet" if rival(w) else [],
+        index=rules.index.output.index,
+        report=rules.index.output.report,
+        embeddings=shards_of(rules.encode.output.embeddings),
+        pooling=rules.fit_pooling.output.pooling,
+    output:
+        predictions=f"{plan.POOLED}/predictions.parquet",
+        metrics=f"{plan.POOLED}/metrics.parquet",
+        roc=f"{plan.POOLED}/roc.parquet",
+        fusion_tests=f"{plan.POOLED}/fusion_tests.parquet",
+        attention=f"{plan.POOLED}/attention.npz",
+        fusions=f"{plan.POOLED}/fusions.json",
+        cost=f"{plan.POOLED}/predictions.cost.json",
+    log:
+        f"{plan.POOLED}/predictions.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        fusions=POOLINGS,
+        rival=rival_option,
+        device=config.get("device", "auto"),
+        about=about,
+        code=fingerprint("patchbench.stages.pool", *fusion_modules("embeddings")),
+    message:
+        "Deciding from {wildcards.encoder} embeddings of {wildcards.dataset}"
+    shell:
+        command(
+            "pool --fusions {params.fusions:q} --state {input.pooling:q} --index {input.index:q}"
+            " --embeddings {input.embeddings:q} {params.rival} --out $(dirname {output.metrics:q})"
+            " --seed {wildcards.seed} --device {params.device}"
         )

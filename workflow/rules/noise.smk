@@ -137,13 +137,13 @@ rule sweep:
     params:
         spec=spec("classifiers", "classifier"),
         fractions=config["noise"]["fractions"],
-        fusions=json.dumps(chosen("fusions"), sort_keys=True),
+        fusions=FUSIONS,
         max_fit_mib=config.get("max_fit_mib", 1024),
         about=about,
         code=lambda w: fingerprint(
             "patchbench.stages.sweep",
             f"patchbench.classifiers.{config['classifiers'][w.classifier].get('type', w.classifier)}",
-            *FUSION_MODULES,
+            *fusion_modules("votes"),
         ),
     message:
         "Ignoring noisy patches of {wildcards.dataset}: {wildcards.encoder}, {wildcards.classifier}"

@@ -21,7 +21,17 @@ rule collect:
             f"{run.folder}/{file}"
             for run in plan.runs(config)
             if run.patches != WHOLE_IMAGE
-            for file in ("fusion_tests.parquet", "reliability.parquet", "fusions.json")
+            for file in ("fusion_tests.parquet", "fusions.json")
+        ],
+        [
+            f"{run.folder}/reliability.parquet"
+            for run in plan.runs(config)
+            if run.votes
+        ],
+        [
+            f"{run.folder}/attention.npz"
+            for run in plan.runs(config)
+            if run.classifier == plan.NONE
         ],
         sorted({f"{run.encoder_folder}/history.parquet" for run in plan.runs(config)}),
         list(plan.map_files(config)),

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from patchbench.classifiers._features import column_statistics, standardise, standardised
-from patchbench.classifiers._scores import coefficients, log_loss, log_softmax, placed
+from patchbench.features import column_statistics, standardise, standardised
+from patchbench.scores import coefficients, log_loss, log_softmax, placed
 from patchbench.seeds import derive
 
 # deviation of the Gaussian prior on slope and offsets: weak, but classes that val separates

@@ -4,16 +4,13 @@ The linear probe of the representation-learning literature: a good embedding is 
 linear model can read.
 """
 
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from patchbench.classifiers._features import column_statistics, standardise, standardised
-from patchbench.classifiers._scores import NEVER, coefficients, log_loss
+from patchbench.features import column_statistics, standardise, standardised
+from patchbench.scores import NEVER, coefficients, early_stops_allowed, log_loss
 
 _TOLERANCE = 1e-3
 
@@ -73,7 +70,7 @@ class Classifier:
         best_loss = np.inf
         for strength in sorted(self.strengths):
             model.set_params(C=strength)
-            with _early_stops_allowed():
+            with early_stops_allowed():
                 model.fit(train, labels)
             weights, bias = _all_classes(model, n_classes)
             loss = log_loss(val @ weights + bias, val_labels)
@@ -100,7 +97,7 @@ class Classifier:
         other.mean, other.scale = column_statistics(embeddings)
         train = standardise(embeddings, other.mean, other.scale)
         model = LogisticRegression(C=self.strength, max_iter=self.max_iterations, tol=_TOLERANCE)
-        with _early_stops_allowed():
+        with early_stops_allowed():
             model.fit(train, labels, weights)
         other.strength = self.strength
         other.weights, other.bias = _all_classes(model, len(self.bias))
@@ -126,16 +123,6 @@ class Classifier:
         self.mean, self.scale = state["mean"], state["scale"]
         self.weights, self.bias = state["weights"], state["bias"]
         self.strength = float(state["strength"])
-
-
-@contextmanager
-def _early_stops_allowed() -> Iterator[None]:
-    """The iteration limit is a setting; an early stop is a regulariser, not a fault."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
 
 
 def _all_classes(model: Any, n_classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,15 +12,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from patchbench.classifiers._reference import (
+from patchbench.reference import (
     Database,
     Scaling,
+    best_bandwidth,
     check_room,
     check_settings,
     query_chunks,
 )
-from patchbench.classifiers._scores import log_loss, placed
 from patchbench.sampling import draw_balanced
+from patchbench.scores import placed
 from patchbench.seeds import derive
 
 
@@ -81,7 +82,7 @@ class Classifier:
         self._build(self._scaling.of_rows(embeddings, rows), labels[rows], n_classes)
         known = np.isin(val_labels, self._classes)
         columns = np.searchsorted(self._classes, val_labels[known])
-        self.bandwidth = _best_bandwidth(self.squared_distances(val_embeddings)[known], columns)
+        self.bandwidth = best_bandwidth(self.squared_distances(val_embeddings)[known], columns)
 
     def _build(self, reference: np.ndarray, labels: np.ndarray, n_classes: int) -> None:
         """Take reference patches, class after class, as one database a class without a copy."""
@@ -118,23 +119,3 @@ class Classifier:
         self._scaling = Scaling(self.scaling).restore(state)
         self._build(state["reference"], state["labels"], int(state["n_classes"]))
         self.bandwidth = float(state["bandwidth"])
-
-
-def _best_bandwidth(distances: np.ndarray, columns: np.ndarray) -> float:
-    """The bandwidth with the lowest log-loss of softmax(-distances / bandwidth).
-
-    The loss is convex in one over the bandwidth, so that a bounded search finds the lowest. It
-    spans six powers of ten around the typical difference between the classes.
-    """
-    from scipy.optimize import minimize_scalar
-
-    typical = float(np.ptp(distances, axis=1).mean()) if len(distances) else 0.0
-    if typical <= 0:
-        return 1.0
-    relative = distances / np.float32(typical)
-    found = minimize_scalar(
-        lambda power: log_loss(-relative / np.float32(10**power), columns),
-        bounds=(-3, 3),
-        method="bounded",
-    )
-    return typical * float(10**found.x)

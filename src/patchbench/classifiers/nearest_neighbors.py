@@ -10,16 +10,16 @@ from typing import ClassVar
 
 import numpy as np
 
-from patchbench.classifiers._reference import (
+from patchbench.errors import UserError
+from patchbench.reference import (
     Database,
     Scaling,
     check_room,
     check_settings,
     query_chunks,
 )
-from patchbench.classifiers._scores import log_loss
-from patchbench.errors import UserError
 from patchbench.sampling import draw
+from patchbench.scores import log_loss
 from patchbench.seeds import derive
 
 

@@ -12,9 +12,11 @@ train there is nothing to learn, not even by chance, and in test the scores of p
 the same sums. A classifier that adds up patch scores can then do no better than the constant
 answer, which is the minimum of cross-entropy, convex in those scores.
 
-The promise is about votes that are added or averaged. Pooled *features* that a nonlinear head
-recombines are another matter: a part near the border is never seen in one half of a window,
-so the set of all windows does hold the arrangement, as the pieces of a jigsaw do.
+With windows that overlap, the promise is about votes that are added or averaged. Pooled
+*features* that a nonlinear head recombines are another matter: a part near the border is never
+seen in one half of a window, so the set of all windows does hold the arrangement, as the pieces
+of a jigsaw do. Cut into nine tiles (32 px of a 96 px image), every part lies whole in a tile, at
+the same place of it, and the promise holds for whatever does not know where the tiles were.
 """
 
 from itertools import permutations
@@ -54,10 +56,14 @@ def layouts() -> np.ndarray:
 
 
 def geometry(size_px: int) -> tuple[int, int, int]:
-    """Side of a part's box, step between boxes, and room for a random offset, in pixels."""
+    """Side of a part's box, step between boxes, and room for a random offset, in pixels.
+
+    The step is two thirds of the side where there is room, so that of nine tiles the four at the
+    corners hold a part each, whole and at the same place of the tile.
+    """
     gap = max(MIN_GAP_PX, round(0.354 * size_px))
     box = ceil(0.43 * (size_px - gap))
-    step = box + gap
+    step = max(box + gap, round(2 * size_px / 3))
     return box, step, size_px - box - step
 
 

@@ -11,14 +11,16 @@ from matplotlib.figure import Figure
 from patchbench import fusion_results
 from patchbench import results_table as results
 from patchbench.figures import _style as style
-from patchbench.study import Study
+from patchbench.study import NONE, Study
 
 CAPTION = (
     "Area under the receiver operating characteristic (ROC) curve of image decisions with its "
     "95 % bootstrap interval: a row for each fusion rule, best mean first, a column for each "
     "method. Every rule is compared with the one named in the footer on the same test images: "
     "the colour is the difference, full where p is below 0.05 after Holm's adjustment over the "
-    "rules of the column (triangles), faint where the two cannot be told apart."
+    "rules of the column (triangles), faint where the two cannot be told apart. Rules in italics "
+    "decide from embeddings and need no patch classifier; they stand in the column whose votes "
+    "they are compared with."
 )
 _MAX_METHODS, _TOP_IN, _ROW_IN, _LEFT_IN = 7, 0.62, 0.27, 1.35
 _SIGNS = {fusion_results.BETTER: " ▲", fusion_results.WORSE: " ▼"}
@@ -28,12 +30,15 @@ _COLOURS = LinearSegmentedColormap.from_list("worse-better", ["#D55E00", "#fffff
 def data(study: Study, dataset: str) -> pd.DataFrame:
     """One row per method and rule: AUC, interval, paired difference to the rival, verdict."""
     keys = [*results.METHOD, "fusion"]
-    frame = results.merge_controls(results.scores(study, dataset, "image"))
     tests = fusion_results.compared(study, dataset).rename(
         columns={"low": "difference_low", "high": "difference_high"}
     )
-    tests = tests.drop(columns="label")
-    found = frame.merge(tests, on=keys)
+    frame = results.scores(study, dataset, "image").drop(columns="label")
+    # values of rules on embeddings are under no classifier
+    tests["column"] = tests["classifier"]
+    tests.loc[tests["on_embeddings"], "classifier"] = NONE
+    found = frame.merge(tests, on=keys).sort_values("value", ascending=False)
+    found = results.merge_controls(found.assign(classifier=found.pop("column")))
     order = found.groupby("fusion")["value"].mean().sort_values(ascending=False).index
     found["rank"] = found["fusion"].map({name: i for i, name in enumerate(order)})
     best = found.groupby("label")["value"].transform("max")
@@ -63,9 +68,11 @@ def draw(study: Study, dataset: str) -> Figure:
     ax.set(xlim=(0, len(methods)), ylim=(len(rules), 0))
     ax.set_axis_off()
     largest = float(np.nanmax(np.abs(frame["difference"]), initial=0.005))
+    pooled = set(frame.loc[frame["on_embeddings"], "fusion"])
     for i, rule in enumerate(rules):
-        top = _TOP_IN + _ROW_IN * (i + 0.5)
-        style.write(fig, _LEFT_IN - 0.08, top, style.fit(rule, _LEFT_IN - 0.16), ha="right")
+        top, slant = _TOP_IN + _ROW_IN * (i + 0.5), "italic" if rule in pooled else "normal"
+        name = style.fit(rule, _LEFT_IN - 0.16)
+        style.write(fig, _LEFT_IN - 0.08, top, name, ha="right", fontstyle=slant)
     each = width / len(methods)
     for j, method in enumerate(methods):
         left = _LEFT_IN + each * (j + 0.5)

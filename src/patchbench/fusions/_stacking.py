@@ -12,7 +12,9 @@ STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0)
 _ROUNDS = 1000
 
 
-def refuse_missing_classes(labels: np.ndarray, n_classes: int, rule: str) -> None:
+def refuse_missing_classes(
+    labels: np.ndarray, n_classes: int, rule: str, split: str = "val"
+) -> None:
     """Refuse to learn from images among which a class is missing.
 
     Raises
@@ -23,8 +25,8 @@ def refuse_missing_classes(labels: np.ndarray, n_classes: int, rule: str) -> Non
     missing = sorted(set(range(n_classes)) - set(labels.tolist()))
     if missing:
         raise UserError(
-            f"fusions.{rule}: no val image is of class {missing[0]}, so nothing can be learned of "
-            "it; move images of each class to val, or leave this rule out"
+            f"fusions.{rule}: no {split} image is of class {missing[0]}, so nothing can be learned "
+            f"of it; move images of each class to {split}, or leave this rule out"
         )
 
 

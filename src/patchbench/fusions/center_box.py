@@ -28,6 +28,7 @@ class Fusion(ChosenOnVal):
 
     number: ClassVar[str] = "side"
     harmless: ClassVar[float] = 1.0
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = False
     uses_position: ClassVar[bool] = True
     fitted: ClassVar[bool] = True

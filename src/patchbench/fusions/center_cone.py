@@ -16,6 +16,7 @@ from patchbench.bags import Bags
 class Fusion:
     """Patches near the centre weigh more."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = False
     uses_position: ClassVar[bool] = True
     fitted: ClassVar[bool] = False

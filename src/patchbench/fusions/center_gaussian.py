@@ -28,6 +28,7 @@ class Fusion(ChosenOnVal):
 
     number: ClassVar[str] = "width"
     harmless: ClassVar[float] = float("inf")
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = False
     uses_position: ClassVar[bool] = True
     fitted: ClassVar[bool] = True

@@ -16,6 +16,7 @@ from patchbench.bags import Bags
 class Fusion:
     """Sure patches weigh more."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = False

@@ -29,6 +29,7 @@ class Fusion(ChosenOnVal):
 
     number: ClassVar[str] = "power"
     harmless: ClassVar[float] = 1.0
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = True

@@ -17,6 +17,7 @@ from patchbench.bags import Bags
 class Fusion:
     """Share of the patches that name each class."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = False

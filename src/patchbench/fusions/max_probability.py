@@ -16,6 +16,7 @@ from patchbench.bags import Bags, shares
 class Fusion:
     """Each class is scored by its best patch."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = False

@@ -18,6 +18,7 @@ from patchbench.bags import Bags, softmax
 class Fusion:
     """Average before the softmax: a confident patch can outweigh many doubtful ones."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = False

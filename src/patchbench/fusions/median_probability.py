@@ -16,6 +16,7 @@ from patchbench.bags import Bags, shares
 class Fusion:
     """A few patches that are far off change nothing."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = False

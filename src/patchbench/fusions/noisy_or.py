@@ -17,6 +17,7 @@ from patchbench.bags import Bags, shares
 class Fusion:
     """Each patch may bring a class about, independently of the others."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = False

@@ -31,6 +31,7 @@ class Fusion:
     """
 
     penalties: list[float] = field(default_factory=lambda: [100.0, 10.0, 1.0, 0.1, 0.01])
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = False
     uses_position: ClassVar[bool] = True
     fitted: ClassVar[bool] = True

@@ -16,6 +16,7 @@ from patchbench.bags import Bags, softmax
 class Fusion:
     """Every patch has a veto; priors are the class frequencies of val, none of them 0."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = True

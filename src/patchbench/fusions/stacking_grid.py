@@ -20,6 +20,7 @@ from patchbench.fusions._stacking import Stack
 class Fusion(Stack):
     """Every place has a say of its own in every class."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = False
     uses_position: ClassVar[bool] = True
     fitted: ClassVar[bool] = True

@@ -20,6 +20,7 @@ _QUARTILES = (0.25, 0.5, 0.75)
 class Fusion(Stack):
     """How votes are spread tells more than their mean."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = True

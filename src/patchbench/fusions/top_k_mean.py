@@ -23,6 +23,7 @@ class Fusion:
     """
 
     share: float = 0.2
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = False

@@ -17,6 +17,7 @@ from patchbench.bags import Bags, shares
 class Fusion:
     """A vote for a class counts by how often such votes were right on val; at least 0."""
 
+    uses: ClassVar[str] = "votes"
     order_agnostic: ClassVar[bool] = True
     uses_position: ClassVar[bool] = False
     fitted: ClassVar[bool] = True

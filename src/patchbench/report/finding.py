@@ -80,7 +80,7 @@ def _about_best(study: Study, frame: pd.DataFrame, best: Row | None) -> list[str
         return ["No patch method has a result on this dataset."]
     n_tried = int((frame["kind"] == "patch").sum())
     text = (
-        f"The patch method of choice is {best['encoder']} with {best['classifier']} and the "
+        f"The patch method of choice is {best['encoder']} {results.by_whom(best)} and the "
         f"fusion rule {best['fusion']}"
     )
     if len(results.entries(study, "patches")) > 1:

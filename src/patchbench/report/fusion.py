@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from patchbench import fusion_results
-from patchbench.study import Study
+from patchbench.study import NONE, Study
 
 _VERDICTS = {
     fusion_results.BETTER: "better",
@@ -20,11 +20,15 @@ def sentences(study: Study, dataset: str, method: Mapping[str, Any] | None) -> l
     """One sentence on the rules of one method; none where there is nothing to compare."""
     if method is None:
         return []
-    rows = fusion_results.of_method(fusion_results.compared(study, dataset), method)
+    compared = fusion_results.compared(study, dataset)
+    if method["classifier"] == NONE:
+        own = compared[compared["on_embeddings"] & (compared["encoder"] == method["encoder"])]
+        method = {**method, "classifier": own["classifier"].iloc[0]} if len(own) else method
+    rows = fusion_results.of_method(compared, method)
     rival = rows.loc[rows["verdict"] == fusion_results.RIVAL, "fusion"]
     if len(rows) < 2 or rival.empty:
         return []
-    name = f"{method['encoder']} with {method['classifier']}"
+    name = f"{method['encoder']} with {rows['classifier'].iloc[0]}"
     parts = [
         f"{len(own)} {'is' if len(own) == 1 else 'are'} {text} ({_listed(own)})"
         for verdict, text in _VERDICTS.items()

@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> Work:
     runs = plan.runs(config)
     collected = {
         "metrics": pd.concat([read_table(f"{r.folder}/metrics.parquet", "metrics") for r in runs]),
-        "fusion_tests": of_patches("fusion_tests", runs),
-        "reliability": of_patches("reliability", runs),
+        "fusion_tests": of_runs("fusion_tests", [r for r in runs if r.patches != WHOLE_IMAGE]),
+        "reliability": of_runs("reliability", [r for r in runs if r.votes]),
         "learned": learned(runs),
         "predictions": gather(runs, "predictions"),
         "roc": gather(runs, "roc"),
@@ -79,10 +79,9 @@ def gather(runs: Iterable[plan.Run], name: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def of_patches(table: str, runs: Iterable[plan.Run]) -> pd.DataFrame:
-    """A table of every patch method."""
-    own = [run for run in runs if run.patches != WHOLE_IMAGE]
-    parts = [read_table(f"{run.folder}/{table}.parquet", table) for run in own]
+def of_runs(table: str, runs: Iterable[plan.Run]) -> pd.DataFrame:
+    """A table that each of these runs has."""
+    parts = [read_table(f"{run.folder}/{table}.parquet", table) for run in runs]
     return pd.concat(parts or [tables.empty(table)], ignore_index=True)
 
 

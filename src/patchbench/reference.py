@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from patchbench.classifiers._features import chunks, column_statistics, standardised
 from patchbench.errors import UserError
+from patchbench.features import chunks, column_statistics, standardised
+from patchbench.scores import log_loss
 
 SCALINGS = ("standardise", "normalise")
 # queries searched at once: bounds what a search holds, large enough to keep the processor busy
@@ -111,3 +112,23 @@ class Database:
 def query_chunks(n_queries: int, dim: int) -> list[slice]:
     """Slices of queries that are searched at once."""
     return list(chunks(n_queries, dim, _CHUNK_QUERIES))
+
+
+def best_bandwidth(distances: np.ndarray, columns: np.ndarray) -> float:
+    """The bandwidth with the lowest log-loss of softmax(-distances / bandwidth).
+
+    The loss is convex in one over the bandwidth, so that a bounded search finds the lowest. It
+    spans six powers of ten around the typical difference between the classes.
+    """
+    from scipy.optimize import minimize_scalar
+
+    typical = float(np.ptp(distances, axis=1).mean()) if len(distances) else 0.0
+    if typical <= 0:
+        return 1.0
+    relative = distances / np.float32(typical)
+    found = minimize_scalar(
+        lambda power: log_loss(-relative / np.float32(10**power), columns),
+        bounds=(-3, 3),
+        method="bounded",
+    )
+    return typical * float(10**found.x)

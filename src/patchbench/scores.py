@@ -1,5 +1,8 @@
 """Class scores: their log-loss, and columns for classes that no train patch is of."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -60,3 +63,13 @@ def placed(logits: np.ndarray, classes: np.ndarray, n_classes: int) -> np.ndarra
     full[:] = logits.min(axis=1, keepdims=True) - NEVER
     full[:, classes] = logits
     return full
+
+
+@contextmanager
+def early_stops_allowed() -> Iterator[None]:
+    """The iteration limit is a setting; an early stop is a regulariser, not a fault."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield

@@ -1,0 +1,108 @@
+"""Decide on images from the embeddings of their patches, by every fitted rule, and score them.
+
+No patch classifier votes here. Rules are compared with the mean of the probabilities that the
+votes of one come to, on the same test images.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import plugins
+from patchbench.cost import Stopwatch, Work
+from patchbench.devices import resolve
+from patchbench.evaluation import (
+    PREFERRED_FUSION,
+    fusion_test_rows,
+    metric_rows,
+    prediction_rows,
+    roc_rows,
+)
+from patchbench.io import (
+    provenance,
+    read_array,
+    read_json,
+    read_state,
+    read_table,
+    write_json,
+    write_state,
+    write_table,
+)
+from patchbench.split_bags import embedded_bags
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of this stage."""
+    parser.add_argument("--fusions", type=json.loads, required=True, help="JSON: entry to settings")
+    parser.add_argument("--state", type=Path, required=True, help="pooling.npz, fitted")
+    parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
+    parser.add_argument("--embeddings", type=Path, nargs="+", required=True, help="all shards")
+    parser.add_argument("--rival", type=Path, help="predictions.parquet of votes to compare with")
+    parser.add_argument("--rival-classifier", default="", help="the classifier that voted there")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
+
+
+def run(args: argparse.Namespace) -> Work:
+    """Restore each rule, decide on val and test, score on test, keep what was attended to."""
+    index = read_table(args.index, "patches")
+    side_px = read_json(args.index.with_name("extraction.json"))["image_size_px"]
+    dim = read_array(args.embeddings[0]).shape[1]
+    val, test = (
+        embedded_bags(index, args.embeddings, dim, split, side_px) for split in ("val", "test")
+    )
+    device, state = resolve(args.device), read_state(args.state)
+    predictions, metrics, roc = [], [], []
+    decisions, attention, chosen = dict[str, np.ndarray](), dict[str, np.ndarray](), {}
+    watch, each = Stopwatch(), np.arange(len(test.labels))
+    for name, spec in args.fusions.items():
+        fixed = {"seed": args.seed, "device": device, "threads": args.threads}
+        rule = plugins.build("fusions", name, spec, **fixed)
+        plugins.preload(type(rule).__module__)
+        rule.restore(_of(state, name))
+        with watch:
+            decisions[name] = rule.fuse(test.bags)
+        predictions.append(prediction_rows(val.images, name, rule.fuse(val.bags)))
+        predictions.append(prediction_rows(test.images, name, decisions[name]))
+        metrics.append(metric_rows(args.about, "image", name, test.labels, decisions[name], each))
+        roc.append(roc_rows("image", name, test.labels, decisions[name]))
+        chosen[name] = rule.chosen
+        if hasattr(rule, "attention"):
+            attention[name] = rule.attention(test.bags)
+    tests = [_tests(args, test.images, decisions)]
+    origin = provenance("pool", args.code, args.fusions)
+    write_state(args.out / "attention.npz", attention, origin)
+    write_json(args.out / "fusions.json", {"chosen": chosen}, origin)
+    parts = {"predictions": predictions, "roc": roc, "fusion_tests": tests, "metrics": metrics}
+    for table, frames in parts.items():
+        write_table(
+            args.out / f"{table}.parquet", pd.concat(frames, ignore_index=True), table, origin
+        )
+    n_decisions = len(decisions) * len(test.labels)
+    return Work(n_decisions, "image decision", device, watch.elapsed_s)
+
+
+def _of(state: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    """What one rule learned."""
+    start = f"{name}/"
+    return {k.removeprefix(start): value for k, value in state.items() if k.startswith(start)}
+
+
+def _tests(
+    args: argparse.Namespace, images: pd.DataFrame, decisions: dict[str, np.ndarray]
+) -> pd.DataFrame:
+    """Rules against the mean of probabilities of votes, where there are any, on the same images."""
+    labels = images["label"].to_numpy()
+    if args.rival is None:
+        return fusion_test_rows(args.about, labels, decisions)
+    votes: Any = read_table(args.rival, "predictions")
+    votes = votes[(votes["fusion"] == PREFERRED_FUSION) & (votes["split"] == "test")]
+    if votes.empty:
+        return fusion_test_rows(args.about, labels, decisions)
+    votes = votes.set_index("image_id").loc[images["image_id"]]
+    rival = {PREFERRED_FUSION: np.stack(list(votes["probabilities"]))}
+    rows = fusion_test_rows(args.about, labels, rival | decisions, args.rival_classifier)
+    return rows[rows["fusion"] != PREFERRED_FUSION]
