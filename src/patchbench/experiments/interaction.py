@@ -78,7 +78,8 @@ class Experiment:
         weights = draw_weights(len(chosen), BOOTSTRAP_SEED)
         fusion = NONE if subject.fusions == (NONE,) else MEAN_LOGIT
         for fill, side_px in product(FILLS, self.sides_px):
-            parts = boxes(*images.shape[1:3], side_px, self.parts_per_side)
+            height_px, width_px = images.shape[1:3]
+            parts = boxes(height_px, width_px, side_px, self.parts_per_side)
             left = [
                 logits(subject, chosen, some, fill)[own] for some in [*([p] for p in parts), parts]
             ]
