@@ -71,7 +71,7 @@ def pairs(study: Study, dataset: str) -> pd.DataFrame:
     answers: list[tuple[str, dict[int, pd.Series]]] = []
     for method in frame.to_dict("records"):
         own = rows[(rows[PLACE] == [method[name] for name in PLACE]).all(axis=1)]
-        by_seed = {int(seed): part.set_index("image_id")["right"] for seed, part in
+        by_seed = {int(str(seed)): part.set_index("image_id")["right"] for seed, part in
                    own.groupby("seed")}  # fmt: skip
         answers.append((str(method["label"]), by_seed))
     found = [

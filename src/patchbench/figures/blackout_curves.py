@@ -89,7 +89,7 @@ def draw(study: Study, dataset: str) -> Figure:
     frame = data(study, dataset)
     shown = _shown(experiment_results.methods(frame))
     footer = _facts(study, dataset, frame, shown)
-    below, keys = _ROW_IN + _APART_IN, style.KEY_LINE_IN * 6 + 0.42
+    below, keys = _ROW_IN + _APART_IN, style.KEY_LINE_IN * 6 + 0.16
     n_rows = max(1, len(shown))
     fig = style.figure(_TOP_IN + below * n_rows + keys + style.footer_in(footer))
     style.title(fig, f"{dataset}: image decisions when patches or channels are taken away")
@@ -114,7 +114,7 @@ def draw(study: Study, dataset: str) -> Figure:
                 style.write(fig, left, top - 0.27, heading, fontsize=style.TEXT_PT)
             if ax.axison and ax.get_xticks().size:
                 ax.set_xlabel("Share taken away" if i + 1 == n_rows else "")
-                ax.set_ylabel("Log-loss, nats" if j == 2 else "Image AUC" if j == 0 else "")
+                ax.set_ylabel("Log-loss, nats" if j == 2 else "Image AUC")
     under = _TOP_IN + below * n_rows
     for j, heading in enumerate(_COLUMNS):
         _keys(fig, heading, _LEFT_IN + j * (width + _BETWEEN_IN), under)
@@ -145,8 +145,8 @@ def _panel(ax: Axes, rows: pd.DataFrame, heading: str, guess: float) -> None:
     for line, own in found:
         x, y = own["amount"].to_numpy(), own["value"].to_numpy()
         if len(own) == 1:
-            ends = np.array([y - own["low"], own["high"] - y]).reshape(2, 1)
-            ax.errorbar(x, y, yerr=ends, fmt="D", color=line.color, markersize=3.2,
+            reach = np.array([y - own["low"], own["high"] - y]).reshape(2, 1)
+            ax.errorbar(x, y, yerr=reach, fmt="D", color=line.color, markersize=3.2,
                         elinewidth=0.8, zorder=5)  # fmt: skip
             continue
         ax.plot(x, y, color=line.color, linestyle=line.dash, linewidth=1.2, zorder=3)

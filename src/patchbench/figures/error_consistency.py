@@ -73,8 +73,8 @@ def _chosen(study: Study, dataset: str, models: list[str]) -> list[str]:
 
 def _lines(name: str) -> list[str]:
     """A model's name in one or two lines, the lower first."""
-    head, between, rest = name.partition(" (" if name.endswith(")") else " · ")
-    return [between.strip(" ·") + rest, head] if rest else [head]
+    head, _, rest = name.partition(" (" if name.endswith(")") else " · ")
+    return [rest.removesuffix(")"), head] if rest else [head]
 
 
 def _cell(ax: Axes, i: int, j: int, row: dict[str, Any]) -> None:
