@@ -76,7 +76,7 @@ def test_every_shipped_study_is_accepted(config: dict[str, Any], path: Path) -> 
         ("patches.whole-image", {}, "'whole-image'"),
         ("datasets.scenes", {}, "datasets.scenes lacks a key: 'image_size_px'"),
         ("datasets.scenes.cue", "colour", "scenes.*'colour'.*texture"),
-        ("benchmark.experiments", ["shufle"], "names 'shufle'.*Did you mean 'shuffle'"),
+        ("benchmark.experiments", ["shuffles"], "names 'shuffles'.*mean 'shuffle'"),
         ("cnns.resnet18.epochs", 0, r"cnns\.resnet18: epochs is 0"),
         ("cnns.resnet18.epoch", 3, r"cnns\.resnet18: no setting 'epoch'.*mean 'epochs'"),
         ("cnns.resnet18.type", "resnet19", "resnet19.*resnet18"),

@@ -95,7 +95,7 @@ def test_two_models_that_are_always_right_have_no_kappa_and_the_figure_says_so()
     assert error_consistency.pairs(perfect, "scenes")["kappa"].isna().all()
     figure = plugins.load("figures", "error_consistency").draw(perfect, "scenes")
     found = " ".join(text.get_text() for text in texts(figure))
-    assert "ot defined where two models" in found
+    assert "defined where two models" in found
 
 
 def test_one_model_alone_errs_with_nobody() -> None:
