@@ -21,6 +21,7 @@ from patchbench.study import NONE
 
 MEASURES = ("auc_macro", "accuracy", "log_loss")
 N_BOOTSTRAPS = 1000  # a run has hundreds of values
+_DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ class Trials:
         wins: list[Any] = [0.0] * len(self._classes)
         auc, right, losses = [], [], []
         for probabilities in draws:
-            of_draw = [_wins(own, probabilities[:, c]) for c, own in self._classes]
+            # what differs in the last digits of a sum only is a tie
+            rounded = probabilities.round(_DIGITS)
+            of_draw = [_wins(own, rounded[:, c]) for c, own in self._classes]
             wins = [total + table for total, table in zip(wins, of_draw, strict=True)]
             means = [table.mean() for table in of_draw]
             auc.append(np.mean(means) if means else np.nan)

@@ -60,6 +60,16 @@ def test_accuracy_and_log_loss_are_means_over_images_and_draws() -> None:
     assert scores["log_loss"].over_images[0] == pytest.approx(np.mean(loss))
 
 
+def test_votes_that_say_nothing_say_nothing_however_few_are_left() -> None:
+    rng = np.random.default_rng(0)
+    votes = np.broadcast_to(rng.normal(size=N_CLASSES), (N_IMAGES, 9, N_CLASSES))
+    subject = make_subject(
+        votes=votes, cells=np.mgrid[:3, :3].reshape(2, -1).T, centers=rng.normal(size=(9, 2))
+    )
+    frame = run(spatial_blackout.Experiment(fractions=[0.1, 0.3, 0.6], n_draws=3), subject)
+    assert (frame.loc[frame["measure"] == "auc_macro", "value"] == 0.5).all()
+
+
 def test_images_of_one_class_have_no_auc_but_an_accuracy() -> None:
     scores = Trials(np.zeros(5, int)).score([np.full((5, 2), 0.5)])
     assert np.isnan(scores["auc_macro"].over_images).all()

@@ -26,7 +26,7 @@ CAPTION = (
     "patch of a checkerboard, every second channel."
 )
 _KINDS = ("spatial_blackout", "channel_blackout")
-_MAX_METHODS, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROW_IN, _APART_IN = 4, 0.52, 0.46, 0.6, 1.3, 0.42
+_MAX_METHODS, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROW_IN, _APART_IN = 4, 0.5, 0.5, 0.6, 1.3, 0.42
 _COLUMNS = ("Patches dropped", "Channels set to zero", "At random: log-loss")
 _PATCHES, _CHANNELS = style.COLORS[0], style.COLORS[1]
 
@@ -72,6 +72,8 @@ _LINES: dict[str, tuple[Line, ...]] = {
     ),
 }  # fmt: skip
 _GUESSING = "guessing"
+# the smallest range of an axis: differences below a hundredth are not drawn large
+_LEAST = {"auc_macro": 0.08, "log_loss": 0.3}
 
 
 def applies(config: Mapping[str, Any]) -> bool:
@@ -160,7 +162,11 @@ def _panel(ax: Axes, rows: pd.DataFrame, heading: str, guess: float) -> None:
     ax.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
     ax.set_xticklabels(["0", "0.25", "0.5", "0.75", "1"])
     ax.margins(y=0.08)
-    ax.yaxis.set_major_locator(MaxNLocator(4))
+    low, high = ax.get_ylim()
+    short = max(0.0, _LEAST[measure] - (high - low)) / 2
+    ax.set_ylim(low - short, high + short)
+    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_label_coords(-0.2, 0.5)
 
 
 def _of(rows: pd.DataFrame, line: Line, measure: str) -> pd.DataFrame:

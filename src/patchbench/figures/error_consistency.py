@@ -19,7 +19,7 @@ CAPTION = (
     "often as two unrelated models of these accuracies would; below 0: less often. On the "
     "diagonal, in grey, the accuracy of each model, best first."
 )
-_MAX_MODELS, _TOP_IN, _ROW_IN, _LEFT_IN = 8, 0.62, 0.34, 1.45
+_MAX_MODELS, _TOP_IN, _ROW_IN, _LEFT_IN = 8, 0.62, 0.34, 1.75
 _COLOURS = LinearSegmentedColormap.from_list("kappa", ["#D55E00", "#ffffff", "#0072B2"])
 
 
