@@ -78,6 +78,17 @@ def test_the_tables_behind_the_figures_have_every_measure() -> None:
     assert kinds == {"spatial_blackout", "channel_blackout"}
 
 
+def test_a_method_that_masking_does_not_change_is_named_below_the_figure() -> None:
+    study = study_of("interaction")
+    deaf = (study.experiments["encoder"] == "bagnet17") & (
+        study.experiments["measure"] == "pearson_r"
+    )
+    rows = study.experiments.assign(value=study.experiments["value"].mask(deaf))
+    figure = parts_interaction.draw(replace(study, experiments=rows), "scenes")
+    found = " ".join(text.get_text() for text in texts(figure))
+    assert "changes nothing: bagnet17" in found
+
+
 def test_every_pair_of_models_is_compared_once_and_controls_never() -> None:
     found = error_consistency.pairs(make_study(), "scenes")
     pairs = [frozenset(pair) for pair in found[["label", "rival"]].itertuples(index=False)]

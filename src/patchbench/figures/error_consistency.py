@@ -16,7 +16,8 @@ from patchbench.study import Study
 CAPTION = (
     "Error consistency: Cohen's kappa of which test images two models are right on, with its "
     "95 % bootstrap interval over images. 1: right and wrong on the same images; 0: they agree as "
-    "often as two unrelated models of these accuracies would; below 0: less often. On the "
+    "often as two unrelated models of these accuracies would, as they must where one of them is "
+    "always right; below 0: less often. On the "
     "diagonal, in grey, the accuracy of each model, best first."
 )
 _MAX_MODELS, _TOP_IN, _ROW_IN, _LEFT_IN = 8, 0.62, 0.34, 1.75

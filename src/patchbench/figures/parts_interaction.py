@@ -51,4 +51,7 @@ def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
     more = _curves.left_out(frame)
     if len(frame):
         more += [experiment_results.n_images(frame), "patches joined by the mean of logits"]
+        known = frame.groupby("label", sort=False)["value"].count()
+        if still := [style.shorten(str(name), 24) for name in known.index[known == 0]]:
+            more.append(f"not defined where masking changes nothing: {', '.join(still)}")
     return style.facts(study, dataset, *more)
