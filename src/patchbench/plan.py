@@ -133,14 +133,7 @@ def left_out(config: Config) -> list[str]:
             for classifier in lists["classifiers"]
             if uses_of(config, classifier) != "nothing" and not refits(config, classifier)
         ]
-    found += [
-        f"{classifier} was left out of {name}: its scores are not linear in the embedding, as "
-        "those of logistic are"
-        for name, classifier in product(lists["experiments"], lists["classifiers"])
-        if open_experiment(config, name).needs == "channels"
-        and uses_of(config, classifier) != "nothing"
-        and not linear(config, classifier)
-    ]
+    found += _left_out_of_experiments(config)
     if not any(head_of(config, encoder) for encoder in lists["encoders"]):
         found += [
             f"{classifier} was left out: none of the encoders ({', '.join(lists['encoders'])}) "
@@ -149,6 +142,18 @@ def left_out(config: Config) -> list[str]:
             if uses_of(config, classifier) == "head"
         ]
     return found
+
+
+def _left_out_of_experiments(config: Config) -> list[str]:
+    lists = config["benchmark"]
+    return [
+        f"{classifier} was left out of {name}: its scores are not linear in the embedding, as "
+        "those of logistic are"
+        for name, classifier in product(lists["experiments"], lists["classifiers"])
+        if open_experiment(config, name).needs == "channels"
+        and uses_of(config, classifier) != "nothing"
+        and not linear(config, classifier)
+    ]
 
 
 def uses_of(config: Config, classifier: str) -> str:

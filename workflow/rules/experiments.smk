@@ -2,20 +2,6 @@
 # Reads:  fitted networks and classifiers, embeddings, patch logits, images
 # Writes: .../{classifier}/experiments.parquet and .../whole-image/seed{seed}/{cnn}/experiments.parquet
 
-
-def experiments_of(run):
-    """The experiments of a run, with their settings, as JSON text."""
-    names = plan.experiments_of(config, run)
-    return json.dumps({n: config["experiments"][n] for n in names}, sort_keys=True)
-
-
-def run_of(w):
-    """The run that the wildcards of a job name."""
-    if "cnn" in w.keys():
-        return plan.Run(w.dataset, WHOLE_IMAGE, w.cnn, "own_head", int(w.seed))
-    return plan.Run(w.dataset, w.patches, w.encoder, w.classifier, int(w.seed))
-
-
 EXPERIMENT_MODULES = [
     f"patchbench.experiments.{experiment.get('type', name)}"
     for name, experiment in chosen("experiments").items()
@@ -39,7 +25,7 @@ rule experiment:
     conda:
         "../../envs/patchbench.yaml"
     params:
-        experiments=lambda w: experiments_of(run_of(w)),
+        experiments=experiments_of,
         encoder=spec("encoders", "encoder"),
         classifier=spec("classifiers", "classifier"),
         device=config.get("device", "auto"),
@@ -77,7 +63,7 @@ rule experiment_cnn:
     conda:
         "../../envs/patchbench.yaml"
     params:
-        experiments=lambda w: experiments_of(run_of(w)),
+        experiments=experiments_of,
         spec=spec("cnns", "cnn"),
         device=config.get("device", "auto"),
         about=about,
