@@ -16,6 +16,7 @@ include: "workflow/rules/classify.smk"
 include: "workflow/rules/fuse.smk"
 include: "workflow/rules/cnn.smk"
 include: "workflow/rules/noise.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -25,6 +25,7 @@ _SECTIONS = (
     "cnns",
     "detectors",
     "explain",
+    "experiments",
 )
 # what a stage gives to everything it fits, so that no entry can set it
 FITTED: dict[str, Any] = {"seed": 0, "device": "cpu", "threads": 1}
@@ -73,6 +74,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         open_cnn(name, config["cnns"][name], **FITTED)
         _check_weights(config, f"cnns.{name}", plan.cnn_weights_file(config, name))
     _check_noise(config)
+    _check_experiments(config)
     for dataset in lists["datasets"]:
         _check_dataset(config, dataset)
     for name in lists["patches"]:
@@ -112,6 +114,21 @@ def _check_noise(config: Mapping[str, Any]) -> None:
             f"config: noise.cnn is {cnn!r}, which is not among benchmark.cnns "
             f"({', '.join(cnns) or 'none'}); name one of these, or null"
         )
+
+
+def _check_experiments(config: Mapping[str, Any]) -> None:
+    """Experiments can be built, and done on images of this size."""
+    for name in config["benchmark"]["experiments"]:
+        experiment = plan.open_experiment(config, name)
+        for dataset in config["benchmark"]["datasets"]:
+            if not hasattr(experiment, "check_image"):
+                continue
+            try:
+                experiment.check_image(config["datasets"][dataset]["image_size_px"])
+            except ValueError as error:
+                raise UserError(
+                    f"config: experiments.{name} on datasets.{dataset}: {error}"
+                ) from error
 
 
 def _check_layers(config: Mapping[str, Any]) -> None:

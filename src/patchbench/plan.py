@@ -159,6 +159,7 @@ def left_out(config: Config) -> list[str]:
             for classifier in lists["classifiers"]
             if uses_of(config, classifier) != "nothing" and not refits(config, classifier)
         ]
+    found += _left_out_of_experiments(config)
     if not any(head_of(config, encoder) for encoder in lists["encoders"]):
         found += [
             f"{classifier} was left out: none of the encoders ({', '.join(lists['encoders'])}) "
@@ -167,6 +168,18 @@ def left_out(config: Config) -> list[str]:
             if uses_of(config, classifier) == "head"
         ]
     return found
+
+
+def _left_out_of_experiments(config: Config) -> list[str]:
+    lists = config["benchmark"]
+    return [
+        f"{classifier} was left out of {name}: its scores are not linear in the embedding, as "
+        "those of logistic are"
+        for name, classifier in product(lists["experiments"], lists["classifiers"])
+        if open_experiment(config, name).needs == "channels"
+        and uses_of(config, classifier) != "nothing"
+        and not linear(config, classifier)
+    ]
 
 
 def uses_of(config: Config, classifier: str) -> str:
@@ -262,6 +275,7 @@ def cost_files(config: Config) -> list[str]:
                     paths.append(f"{run.folder}/patch_logits/{shard}.cost.json")
         found.update(dict.fromkeys(paths))
     found.update(dict.fromkeys(_noise_costs(config)))
+    found.update({f"{run.folder}/experiments.cost.json": None for run in experimented(config)})
     found.update({path.removesuffix("parquet") + "cost.json": None for path in map_files(config)})
     return list(found)
 
@@ -345,6 +359,33 @@ def grad_cam(config: Config, dataset: str, seed: int) -> str | None:
     if not detects(config) or cnn is None or GRAD_CAM not in config["benchmark"]["explain"]:
         return None
     return CNN_MAPS.format(dataset=dataset, seed=seed, cnn=cnn, explain=GRAD_CAM)
+
+
+def experiments_of(config: Config, run: Run) -> list[str]:
+    """The chosen experiments that a run can be put to."""
+    whole, able = run.patches == WHOLE_IMAGE, {"model"}
+    if not whole and uses_of(config, run.classifier) == "nothing":
+        return []
+    able |= {"channels"} if whole or linear(config, run.classifier) else set()
+    able |= set() if whole else {"votes"}
+    chosen = config["benchmark"]["experiments"]
+    return [name for name in chosen if open_experiment(config, name).needs in able]
+
+
+def experimented(config: Config) -> list[Run]:
+    """Runs that experiments are done on."""
+    return [run for run in runs(config) if experiments_of(config, run)]
+
+
+def open_experiment(config: Config, name: str) -> Any:
+    """The experiment of a config entry."""
+    return plugins.build("experiments", name, config["experiments"][name], seed=0)
+
+
+def linear(config: Config, classifier: str) -> bool:
+    """Whether a classifier's scores are linear in what it is told of a patch."""
+    kind = config["classifiers"][classifier].get("type", classifier)
+    return hasattr(plugins.load("classifiers", kind).Classifier, "linear")
 
 
 def figures(config: Config) -> list[tuple[str, str]]:

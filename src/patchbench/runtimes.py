@@ -53,13 +53,9 @@ def runtime(study: Study) -> pd.DataFrame:
             train.append(_total(totals, "cnn", run)[0])
             inference.append(_total(totals, "cnn_predict", run)[1])
         else:
-            votes = run["classifier"] != NONE
-            fits = [_total(totals, stage, run)[0] for stage in (_FITS if votes else _POOLED_FITS)]
-            steps = [
-                _total(totals, stage, run)[1] for stage in (_STEPS if votes else _POOLED_STEPS)
-            ]
-            train.append(sum(fits))
-            inference.append(sum(steps))
+            fits, steps = _POOLED if run["classifier"] == NONE else _VOTED
+            train.append(sum(_total(totals, stage, run)[0] for stage in fits))
+            inference.append(sum(_total(totals, stage, run)[1] for stage in steps))
     return runs.assign(train_s=train, inference_ms_per_image=inference)
 
 

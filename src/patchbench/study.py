@@ -38,6 +38,8 @@ class Study:
         Table ``all_embedding_map``: where the embeddings of some test patches lie on a plane.
     detection, sweep, background, faithfulness : DataFrame
         Tables of those names (``all_faithfulness``): noisy patches, and where networks look.
+    experiments : DataFrame
+        Table of that name: what happens if parts are taken away or moved.
     thumbnails : dict
         For each dataset uint8 images (n, height_px, width_px, 3), one or more per class, in
         class order: image ``i`` is of class ``i % n_classes``.
@@ -70,6 +72,7 @@ class Study:
     sweep: pd.DataFrame
     background: pd.DataFrame
     faithfulness: pd.DataFrame
+    experiments: pd.DataFrame
     thumbnails: dict[str, np.ndarray] = field(repr=False)
     patch_thumbnails: dict[str, np.ndarray] = field(repr=False)
     overlays: dict[str, np.ndarray] = field(repr=False)
@@ -102,6 +105,7 @@ def open_study(folder: Path) -> Study:
         sweep=read_table(folder / "sweep.parquet", "sweep"),
         background=read_table(folder / "background.parquet", "background"),
         faithfulness=read_table(folder / "faithfulness.parquet", "all_faithfulness"),
+        experiments=read_table(folder / "experiments.parquet", "experiments"),
         thumbnails=read_state(folder / "thumbnails.npz"),
         patch_thumbnails=read_state(folder / "patch_thumbnails.npz"),
         overlays=read_state(folder / "overlays.npz"),

@@ -156,6 +156,29 @@ COLUMNS: dict[str, Columns] = {
         "n_by_floor": (INT, "patches that were noisy enough but the last of their image"),
         "fit_s": (FLOAT, "elapsed time of the fit"),
     },
+    "experiments": _RUN
+    | {
+        "experiment": (STRING, "entry of the config's experiments"),
+        "policy": (STRING, "what is removed or moved, and in which order"),
+        "rescaled": (
+            pa.bool_(),
+            "whether what is left was scaled up; null where that is no question",
+        ),
+        "amount": (FLOAT, "share removed, 0-1; tiles per side; or side of a part, px"),
+        "measure": (
+            STRING,
+            "auc_macro, accuracy, log_loss (nats) of images; of parts: pearson_r, sum_of_drops and "
+            "joint_drop (logits)",
+        ),
+        **_ESTIMATE,
+        "draw_low": (FLOAT, "2.5th percentile of single draws; null where there is one"),
+        "draw_high": (FLOAT, "97.5th percentile of single draws"),
+        "difference": (FLOAT, "value less that of the same images left as they are"),
+        "difference_low": (FLOAT, "lower end of its paired 95 % bootstrap interval"),
+        "difference_high": (FLOAT, "upper end"),
+        "p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),
+        "n_draws": (INT, "draws that the value is the mean of"),
+    },
     "background": {
         **{name: column for name, column in _DETECTED.items() if name != "detector"},
         "by": (STRING, "saliency, foreground, or votes (all patches)"),

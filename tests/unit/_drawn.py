@@ -50,6 +50,17 @@ def noisy() -> Study:
     )
 
 
+def parted() -> Study:
+    """All experiments, on more methods than are drawn."""
+    return make_study(
+        n_encoders=6,
+        n_fusions=1,
+        n_seeds=2,
+        cnns=("resnet18", "vgg16_bn"),
+        experiments=plugins.available("experiments"),
+    )
+
+
 def holed() -> Study:
     """No interval, no AUC for one encoder, no costs for another, nothing trained."""
     study = make_study(n_encoders=2, cnns=())
@@ -74,7 +85,8 @@ def without_results() -> Study:
 
 
 STUDIES = {
-    f.__name__: cache(f) for f in (make_study, tiny, crowded, sized, noisy, holed, without_results)
+    f.__name__: cache(f)
+    for f in (make_study, tiny, crowded, sized, noisy, parted, holed, without_results)
 }
 
 

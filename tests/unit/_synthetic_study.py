@@ -8,6 +8,7 @@ import pandas as pd
 
 from patchbench import tables
 from patchbench.study import Study
+from unit._synthetic_experiments import experiment_rows
 from unit._synthetic_noise import found_rows, seen, sweep_rows, vote_rows
 from unit._synthetic_votes import fusion_tests, learned_rows, reliability_rows
 
@@ -37,6 +38,7 @@ def make_study(
     encoders: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
     detectors: Sequence[str] = (),
+    experiments: Sequence[str] = (),
 ) -> Study:
     """Make a study whose numbers look like real ones; the same arguments give the same study."""
     rng = np.random.default_rng(0)
@@ -46,6 +48,7 @@ def make_study(
     datasets = ["scenes", "scenes-texture", "flowers"][:n_datasets]
     found: dict[str, list[dict[str, Any]]] = {k: [] for k in ("metrics", "roc", "costs", "history")}
     predictions: list[dict[str, Any]] = []
+    tried: list[dict[str, Any]] = []
     for dataset in datasets:
         for seed in range(n_seeds):
             runs = [(p, e, c) for p in patches for e in names for c in classifiers]
@@ -54,6 +57,8 @@ def make_study(
                 auc = _auc(run, names, rng)
                 _add_metrics(found, (dataset, *run, seed), auc, FUSIONS[:n_fusions], rng)
                 _add_predictions(predictions, (dataset, *run, seed), auc, class_names)
+                if run[2] != "majority_class":
+                    tried += experiment_rows((dataset, *run, seed), auc, experiments)
             _add_costs(found, dataset, seed, runs, rng)
             _add_history(found, dataset, seed, runs, rng)
     voted = [
@@ -66,7 +71,9 @@ def make_study(
     ]
     swept = [run for run in voted if detectors and run[3] != "majority_class"]
     lists = {"datasets": datasets, "seeds": list(range(n_seeds)), "detectors": list(detectors)}
-    lists["fusions"] = list(FUSIONS[:n_fusions])
+    lists |= {"fusions": list(FUSIONS[:n_fusions]), "experiments": list(experiments)}
+    config = {"patches": {p: SIZES[p] for p in patches}, "benchmark": lists, "fusions": _RULES}
+    config |= {"experiments": {name: {} for name in experiments}}
     pictures = {name: _thumbnails(len(class_names), rng) for name in datasets}
     places, sizes = [(d, p) for d in datasets for p in patches], {p: SIZES[p] for p in patches}
     return Study(
@@ -88,6 +95,7 @@ def make_study(
         sweep=_frame([r for s in swept for r in sweep_rows(s, detectors)], "sweep"),
         background=_frame([r for s in swept for r in vote_rows(s)], "background"),
         faithfulness=_frame([], "all_faithfulness"),
+        experiments=_frame(tried, "experiments"),
         extraction={f"{d}/{p}": _EXTRACTION | sizes[p] for d, p in places},
         thumbnails=pictures,
         overlays={
@@ -97,7 +105,7 @@ def make_study(
             for key, array in seen(pictures[name], len(class_names), detectors).items()
         },
         patch_thumbnails={f"{d}/{p}": _patches(len(class_names)) for d, p in places},
-        run=_RUN | {"config": {"patches": sizes, "fusions": _RULES, "benchmark": lists}},
+        run=_RUN | {"study": "default", "config": config},
         methods={
             "encoders": {n: {"control": n == "random_projection"} for n in names},
             "fusions": {n: {"control": False, "summary": "A rule."} for n in FUSIONS},

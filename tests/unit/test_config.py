@@ -77,6 +77,7 @@ def test_every_shipped_study_is_accepted(config: dict[str, Any], path: Path) -> 
         ("patches.whole-image", {}, "'whole-image'"),
         ("datasets.scenes", {}, "datasets.scenes lacks a key: 'image_size_px'"),
         ("datasets.scenes.cue", "colour", "scenes.*'colour'.*texture"),
+        ("benchmark.experiments", ["shuffles"], "names 'shuffles'.*mean 'shuffle'"),
         ("cnns.resnet18.epochs", 0, r"cnns\.resnet18: epochs is 0"),
         ("cnns.resnet18.epoch", 3, r"cnns\.resnet18: no setting 'epoch'.*mean 'epochs'"),
         ("cnns.resnet18.type", "resnet19", "resnet19.*resnet18"),
@@ -97,6 +98,20 @@ def test_a_mistake_is_named(config: dict[str, Any], path: str, value: object, me
     with pytest.raises(UserError, match=message) as caught:
         check(config, SCHEMA)
     assert "\n" not in str(caught.value)
+
+
+def test_an_experiment_that_cannot_be_done_on_such_images_is_refused(
+    config: dict[str, Any],
+) -> None:
+    put(config, "benchmark.experiments", ["interaction"])
+    put(config, "experiments.interaction", {"sides_px": [8, 48]})
+    with pytest.raises(
+        UserError, match=r"interaction on datasets\.scenes: .* 48 px apart and would"
+    ):
+        check(config, SCHEMA)
+    put(config, "experiments.interaction", {"sides_px": [8, "x"]})
+    with pytest.raises(UserError, match="sides_px is"):
+        check(config, SCHEMA)
 
 
 def test_a_missing_folder_is_named_before_anything_runs(config: dict[str, Any]) -> None:

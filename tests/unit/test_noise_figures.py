@@ -17,6 +17,7 @@ from unit._drawn import STUDIES, drawn, texts
 from unit._synthetic_study import make_study
 
 NOISE = ["background_votes", "detector_sweep", "overlays"]
+PARTS = ["blackout_curves", "parts_interaction", "shuffle_curves"]  # of studies with experiments
 DETECTORS = plugins.available("detectors")
 
 
@@ -44,7 +45,7 @@ def told(study: Study) -> str:
 def test_noise_figures_are_asked_for_only_where_detectors_run() -> None:
     without = {figure for _, figure in plan.figures(make_study().run["config"])}
     asked = plan.figures(study_of(DETECTORS).run["config"])
-    assert without == set(plugins.available("figures")) - set(NOISE)
+    assert without == set(plugins.available("figures")) - {*NOISE, *PARTS}
     assert {("scenes", name) for name in NOISE} <= set(asked)
 
 

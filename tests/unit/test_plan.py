@@ -49,6 +49,24 @@ def test_costs_are_listed_once() -> None:
     assert sum("pixels" in path for path in files) == CONFIG["patches"]["p32s16"]["shards"]
 
 
+def test_experiments_are_done_on_what_they_can_be_done_on() -> None:
+    chosen = ["spatial_blackout", "channel_blackout", "shuffle"]
+    lists = CONFIG["benchmark"] | {"experiments": chosen, "encoders": ["sift"]}
+    lists |= {"classifiers": ["logistic", "nbnn", "majority_class"]}
+    config = CONFIG | {"benchmark": lists}
+    found = {run.classifier: plan.experiments_of(config, run) for run in plan.runs(config)}
+    assert found == {
+        "logistic": chosen,
+        "nbnn": ["spatial_blackout", "shuffle"],  # its scores are not linear
+        "majority_class": [],
+        "own_head": ["channel_blackout", "shuffle"],  # the CNN
+    }
+    assert any("nbnn was left out of channel_blackout" in text for text in plan.left_out(config))
+    costs = [path for path in plan.cost_files(config) if path.endswith("experiments.cost.json")]
+    assert costs == [f"{run.folder}/experiments.cost.json" for run in plan.experimented(config)]
+    assert plan.experimented(CONFIG) == []
+
+
 def test_maps_are_planned_once_per_encoder_for_the_first_seed_only() -> None:
     lists = CONFIG["benchmark"] | {"seeds": [3, 4], "datasets": ["scenes", "digits"]}
     files = plan.map_files(CONFIG | {"benchmark": lists})

@@ -1,4 +1,4 @@
-"""Detectors, explanations and the sweep, run through the workflow on few small scenes."""
+"""Detectors, explanations, the sweep and experiments, run by the workflow on few scenes."""
 
 from pathlib import Path
 
@@ -122,6 +122,35 @@ def test_overlays_show_test_images_with_their_maps_and_what_is_kept(project: Pat
     assert "maps/evidence/bagnet17" in found
     by_object = found["kept/oracle_mask"] * found["masks"]
     assert by_object.sum() / found["masks"].sum() > np.nanmean(found["kept/oracle_mask"])
+
+
+def test_every_run_is_put_to_the_experiments_that_it_can_be_put_to(project: Path) -> None:
+    found = table(project, "experiments").groupby(["encoder", "classifier"])["experiment"].unique()
+    on_images = {"shuffle", "interaction", "channel_blackout"}
+    assert set(found["resnet18", "own_head"]) == on_images
+    for classifier in ("logistic", "own_head"):
+        assert set(found["bagnet17", classifier]) == on_images | {"spatial_blackout"}
+
+
+def test_what_is_left_as_it_is_has_the_value_of_the_comparison(project: Path) -> None:
+    """Pixels asked anew and saved votes give the same decisions as the stages before."""
+    keys = ["encoder", "classifier", "fusion"]
+    metrics = table(project, "metrics")
+    known = metrics[metrics["level"] == "image"].set_index([*keys, "metric"])["value"]
+    rows = table(project, "experiments")
+    still = rows["experiment"].eq("shuffle") & rows["amount"].eq(1) & rows["policy"].eq("shuffled")
+    still |= rows["experiment"].str.endswith("blackout") & rows["amount"].eq(0)
+    still = rows[still]
+    assert set(still["experiment"]) == {"shuffle", "spatial_blackout", "channel_blackout"}
+    expected = known.loc[list(still[[*keys, "measure"]].itertuples(index=False, name=None))]
+    np.testing.assert_allclose(still["value"], expected, atol=2e-3)
+
+
+def test_parts_of_a_bagnet_with_its_own_head_act_on_their_own(project: Path) -> None:
+    rows = table(project, "experiments")
+    r = rows[rows["measure"] == "pearson_r"].set_index(["encoder", "classifier"])["value"]
+    np.testing.assert_allclose(r["bagnet17", "own_head"], 1, atol=1e-3)
+    assert (r["resnet18", "own_head"] < 0.9999).all()
 
 
 def test_an_edited_detector_reruns_detectors_and_sweep_only(project: Path) -> None:

@@ -173,3 +173,12 @@ def grad_cam_option(w):
     """Option that hands their folder over."""
     folder = plan.grad_cam(config, w.dataset, int(w.seed))
     return f"--maps {shlex.quote(folder)}" if folder else ""
+
+
+def experiments_of(w):
+    """JSON text of the experiments that the run a job is of can be put to, with their settings."""
+    named = json.loads(about(w))
+    names = plan.experiments_of(config, plan.Run(**named | {"seed": int(w.seed)}))
+    return json.dumps(
+        {name: config["experiments"][name] for name in names}, sort_keys=True
+    )

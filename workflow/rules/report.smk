@@ -49,6 +49,7 @@ rule collect:
             f"{explained.folder}/faithfulness.parquet"
             for explained in plan.explanations(config)
         ],
+        [f"{run.folder}/experiments.parquet" for run in plan.experimented(config)],
         expand(list(rules.prepare.output), dataset=config["benchmark"]["datasets"]),
         expand(
             list(rules.index.output),
@@ -75,6 +76,7 @@ rule collect:
         sweep=f"{STUDY}/sweep.parquet",
         background=f"{STUDY}/background.parquet",
         faithfulness=f"{STUDY}/faithfulness.parquet",
+        experiments=f"{STUDY}/experiments.parquet",
         thumbnails=f"{STUDY}/thumbnails.npz",
         patch_thumbnails=f"{STUDY}/patch_thumbnails.npz",
         overlays=f"{STUDY}/overlays.npz",

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from patchbench.features import column_statistics, standardise, standardised
-from patchbench.scores import coefficients, log_loss, log_softmax, placed
+from patchbench.scores import NEVER, coefficients, log_loss, log_softmax, placed
 from patchbench.seeds import derive
 
 # deviation of the Gaussian prior on slope and offsets: weak, but classes that val separates
@@ -123,6 +123,17 @@ class Classifier:
         """Calibrated class scores: float32 array, (n_patches, n_classes)."""
         logits = self.slope * self.scores(embeddings) + self.offsets
         return placed(logits, self._classes, self._n_classes)
+
+    def linear(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the scores are: features (n_patches, dim), weights (dim, n_classes), bias.
+
+        A class that no train patch is of is put far below the others by its bias alone.
+        """
+        weights = np.zeros((len(self.weights), self._n_classes))
+        bias = np.full(self._n_classes, min(self.offsets) - NEVER)
+        weights[:, self._classes] = self.slope * self.weights
+        bias[self._classes] = self.slope * self.bias + self.offsets
+        return standardised(embeddings, self.mean, self.scale), weights, bias
 
     def state(self) -> dict[str, np.ndarray]:
         """What was fitted, as arrays."""

@@ -108,6 +108,10 @@ class Classifier:
         found: np.ndarray = standardised(embeddings, self.mean, self.scale) @ self.weights
         return found + self.bias
 
+    def linear(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the scores are: features (n_patches, dim), weights (dim, n_classes), bias."""
+        return standardised(embeddings, self.mean, self.scale), self.weights, self.bias
+
     def state(self) -> dict[str, np.ndarray]:
         """What was fitted, as arrays."""
         return {

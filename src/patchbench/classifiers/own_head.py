@@ -45,6 +45,10 @@ class Classifier:
         scores: np.ndarray = embeddings @ self.weights.T + self.bias
         return scores.astype(np.float32, copy=False)
 
+    def linear(self, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What the scores are: features (n_patches, dim), weights (dim, n_classes), bias."""
+        return embeddings, self.weights.T, self.bias
+
     def state(self) -> dict[str, np.ndarray]:
         """The head, as arrays."""
         return {"weights": self.weights, "bias": self.bias}

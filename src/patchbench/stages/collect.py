@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> Work:
         "sweep": noise("sweep", plan.swept(config)),
         "background": noise("background", plan.split_by_noise(config)),
         "faithfulness": faithfulness(config),
+        "experiments": experiments(config),
         "costs": pd.DataFrame([cost_row(read_json(path)) for path in plan.cost_files(config)]),
     }
     for name, frame in collected.items():
@@ -129,6 +130,15 @@ def faithfulness(config: dict[str, Any]) -> pd.DataFrame:
         for found in plan.explanations(config)
     ]
     return pd.concat(parts or [tables.empty("all_faithfulness")], ignore_index=True)
+
+
+def experiments(config: dict[str, Any]) -> pd.DataFrame:
+    """What happened to every run when parts were taken away or moved."""
+    parts = [
+        read_table(f"{run.folder}/experiments.parquet", "experiments")
+        for run in plan.experimented(config)
+    ]
+    return pd.concat(parts or [tables.empty("experiments")], ignore_index=True)
 
 
 def fitted(run: plan.Run) -> dict[str, Any]:

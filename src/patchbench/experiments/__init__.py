@@ -1,0 +1,1 @@
+"""What happens if a part is taken away or moved: one experiment a file, on a fitted method."""
