@@ -364,7 +364,7 @@ def grad_cam(config: Config, dataset: str, seed: int) -> str | None:
 def experiments_of(config: Config, run: Run) -> list[str]:
     """The chosen experiments that a run can be put to."""
     whole, able = run.patches == WHOLE_IMAGE, {"model"}
-    if not whole and uses_of(config, run.classifier) == "nothing":
+    if not whole and (not run.votes or uses_of(config, run.classifier) == "nothing"):
         return []
     able |= {"channels"} if whole or linear(config, run.classifier) else set()
     able |= set() if whole else {"votes"}
