@@ -1,6 +1,7 @@
 """The votes of many images, image after image: what fusion rules work on."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -48,6 +49,8 @@ class Bags(Ragged):
         Patches per image, in row order; sums to ``n_patches``; none is 0.
     centers : float array, (n_patches, 2)
         Patch centre (vertical, horizontal) in the image, from -1 to 1; 0 is the middle.
+    noise : mapping
+        For each detector entry how noisy it finds each patch, higher is noisier: (n_patches,).
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Bags(Ragged):
     patch_logits: np.ndarray
     bag_sizes: np.ndarray
     centers: np.ndarray
+    noise: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._refuse_wrong_sizes(len(self.patch_logits), self.centers)
@@ -115,7 +119,8 @@ class Bags(Ragged):
     def of_images(self, chosen: np.ndarray) -> "Bags":
         """The bags of some images only; ``chosen`` is bool (n_images,)."""
         rows = np.repeat(chosen, self.bag_sizes)
-        return Bags(self.patch_logits[rows], self.bag_sizes[chosen], self.centers[rows])
+        noise = {name: scores[rows] for name, scores in self.noise.items()}
+        return Bags(self.patch_logits[rows], self.bag_sizes[chosen], self.centers[rows], noise)
 
 
 def shares(scores: np.ndarray) -> np.ndarray:

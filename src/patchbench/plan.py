@@ -88,13 +88,43 @@ def runs(config: Config) -> list[Run]:
 
 
 def fusions_on(config: Config, uses: str) -> dict[str, Any]:
-    """The chosen fusion entries that work on ``votes`` or on ``embeddings``, with settings."""
+    """The chosen fusion entries, with settings, that work on ``votes``, on votes and what
+    detectors say of their ``noise``, or on ``embeddings``.
+    """
     chosen = {name: config["fusions"][name] for name in config["benchmark"]["fusions"]}
     return {
         name: spec
         for name, spec in chosen.items()
         if plugins.load("fusions", spec.get("type", name)).Fusion.uses == uses
     }
+
+
+def fusions_of(config: Config, run: Run) -> dict[str, Any]:
+    """The chosen fusion entries that join the votes of a run.
+
+    Those that weigh votes by a detector need its scores, so that detector must look at the run.
+    """
+    by_noise, seen = fusions_on(config, "noise"), config["benchmark"]["detectors"]
+    if run not in swept(config):
+        by_noise = {}
+    return fusions_on(config, "votes") | {
+        name: spec
+        for name, spec in by_noise.items()
+        if (detector := plugins.build("fusions", name, spec).detector) in seen
+        and detector not in _blind(config)
+    }
+
+
+def _blind(config: Config) -> list[str]:
+    """Detectors that look at maps where there are none."""
+    lists = config["benchmark"]
+    if grad_cam(config, lists["datasets"][0], lists["seeds"][0]) is not None:
+        return []
+    return [
+        name
+        for name in lists["detectors"]
+        if plugins.build("detectors", name, config["detectors"][name]).uses == "saliency"
+    ]
 
 
 def rival(config: Config, pooled: Run) -> Run | None:
@@ -149,9 +179,7 @@ def left_out(config: Config) -> list[str]:
         found += [
             f"the detector {name} was left out: it looks at maps; name a network under noise.cnn "
             f"and {GRAD_CAM} under benchmark.explain"
-            for name in lists["detectors"]
-            if grad_cam(config, lists["datasets"][0], lists["seeds"][0]) is None
-            and plugins.build("detectors", name, config["detectors"][name]).uses == "saliency"
+            for name in _blind(config)
         ]
         found += [
             f"{classifier} was left out of the sweep of detectors: it cannot be fitted again on "
@@ -160,6 +188,13 @@ def left_out(config: Config) -> list[str]:
             if uses_of(config, classifier) != "nothing" and not refits(config, classifier)
         ]
     found += _left_out_of_experiments(config)
+    for name, spec in fusions_on(config, "noise").items():
+        detector = plugins.build("fusions", name, spec).detector
+        if detector not in lists["detectors"]:
+            found.append(
+                f"{name} was left out: it weighs votes by what the detector {detector} says; add "
+                "that to benchmark.detectors"
+            )
     if not any(head_of(config, encoder) for encoder in lists["encoders"]):
         found += [
             f"{classifier} was left out: none of the encoders ({', '.join(lists['encoders'])}) "

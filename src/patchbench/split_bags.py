@@ -1,6 +1,6 @@
 """The bags of one split, votes or embeddings, gathered from shards image after image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -32,11 +32,21 @@ class SplitBags(Generic[Kind]):
 
 
 def split_bags(
-    index: pd.DataFrame, logits: Sequence[np.ndarray], split: str, side_px: int
+    index: pd.DataFrame,
+    logits: Sequence[np.ndarray],
+    split: str,
+    side_px: int,
+    noise: Mapping[str, np.ndarray] | None = None,
 ) -> SplitBags[Bags]:
-    """Collect the patch logits of one split, image after image."""
+    """Collect the patch logits of one split, image after image.
+
+    ``noise`` is what stage ``detect`` left: scores (n_patches,) of a split under ``split/entry``.
+    """
     chosen, images, sizes = _laid_out(index, split)
-    return SplitBags(Bags(gather(logits, chosen), sizes, centers_of(chosen, side_px)), images)
+    start = f"{split}/"
+    own = {k.removeprefix(start): v for k, v in (noise or {}).items() if k.startswith(start)}
+    bags = Bags(gather(logits, chosen), sizes, centers_of(chosen, side_px), own)
+    return SplitBags(bags, images)
 
 
 def embedded_bags(

@@ -11,6 +11,20 @@ def fusion_modules(uses):
     ]
 
 
+def fusions_of(w):
+    """JSON text of the rules that join the votes of a run."""
+    run = plan.Run(w.dataset, w.patches, w.encoder, w.classifier, int(w.seed))
+    return json.dumps(plan.fusions_of(config, run), sort_keys=True)
+
+
+def noise_scores(w):
+    """What detectors said of the patches, where a rule asks for it."""
+    run = plan.Run(w.dataset, w.patches, w.encoder, w.classifier, int(w.seed))
+    if plan.fusions_of(config, run).keys() <= plan.fusions_on(config, "votes").keys():
+        return []
+    return f"{run.folder}/noise/scores.npz"
+
+
 FUSIONS = json.dumps(plan.fusions_on(config, "votes"), sort_keys=True)
 POOLINGS = json.dumps(plan.fusions_on(config, "embeddings"), sort_keys=True)
 
@@ -35,6 +49,7 @@ rule fuse:
         index=rules.index.output.index,
         report=rules.index.output.report,
         patch_logits=shards_of(rules.classify.output.patch_logits),
+        noise=noise_scores,
     output:
         predictions=f"{CLASSIFIER}/predictions.parquet",
         metrics=f"{CLASSIFIER}/metrics.parquet",
@@ -48,17 +63,24 @@ rule fuse:
     conda:
         "../../envs/patchbench.yaml"
     params:
-        fusions=FUSIONS,
+        fusions=fusions_of,
+        noise=lambda w, input: (
+            f"--noise {shlex.quote(str(input.noise))}" if input.noise else ""
+        ),
         calibration=config.get("calibration", "none"),
         about=about,
-        code=fingerprint("patchbench.stages.fuse", *fusion_modules("votes")),
+        code=fingerprint(
+            "patchbench.stages.fuse",
+            *fusion_modules("votes"),
+            *fusion_modules("noise"),
+        ),
     message:
         "Fusing {wildcards.dataset} votes: {wildcards.encoder}, {wildcards.classifier}"
     shell:
         command(
             "fuse --fusions {params.fusions:q} --index {input.index:q}"
             " --patch-logits {input.patch_logits:q} --out $(dirname {output.metrics:q})"
-            " --calibration {params.calibration:q} --seed {wildcards.seed}"
+            " {params.noise} --calibration {params.calibration:q} --seed {wildcards.seed}"
         )
 
 

@@ -1,9 +1,9 @@
-"""Score every train and test patch by every noisy-patch detector; higher is noisier.
+"""Score every patch by every noisy-patch detector; higher is noisier.
 
 What detectors learn from labels of train images is learned out of fold: the images are dealt to
 folds, whole groups together, and a patch is judged by what the other folds teach. Embeddings are
 not: an encoder that learned from labels has met all train images; rows ``log_loss`` of
-``detection.parquet`` tell how much of that shows. Test labels are used by nobody. Writes
+``detection.parquet`` tell how much of that shows. Labels of val and test are used by nobody. Writes
 ``scores.npz`` and ``detection.parquet``: how well each detector tells background, where masks say
 what that is, and what it cost.
 """
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Work:
-    """Look at both splits, fit each detector on train, score, and say how well it finds."""
+    """Look at the splits, fit each detector on train, score, and say how well it finds."""
     classifier = plugins.build(
         "classifiers", args.classifier, args.spec, seed=args.seed, threads=args.threads
     )
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> Work:
     plugins.preload(type(classifier).__module__)
     folded = fold_classifiers(args, classifier)
     train = view(args, folded, "train")
-    test = view(args, {WHOLE: classifier}, "test")
+    val, test = (view(args, {WHOLE: classifier}, split) for split in ("val", "test"))
     scores, rows, total = dict[str, np.ndarray](), list[dict[str, Any]](), Stopwatch()
     for name, spec in args.detectors.items():
         detector = plugins.build("detectors", name, spec, seed=args.seed, threads=args.threads)
@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> Work:
             detector.fit(train)
             scores[f"train/{name}"] = detector.score(train)
             if not detector.uses_labels:
+                scores[f"val/{name}"] = detector.score(val)
                 scores[f"test/{name}"] = detector.score(test)
         about = args.about | {"detector": name}
         for split, seen in (("train", train), ("test", test)):

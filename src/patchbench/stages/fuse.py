@@ -23,7 +23,15 @@ from patchbench.calibration import (
 from patchbench.cost import Stopwatch, Work
 from patchbench.cross_fit import decide
 from patchbench.evaluation import fusion_test_rows, metric_rows, prediction_rows, roc_rows
-from patchbench.io import provenance, read_array, read_json, read_table, write_json, write_table
+from patchbench.io import (
+    provenance,
+    read_array,
+    read_json,
+    read_state,
+    read_table,
+    write_json,
+    write_table,
+)
 from patchbench.split_bags import split_bags
 from patchbench.study import NONE
 
@@ -33,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fusions", type=json.loads, required=True, help="JSON: entry to settings")
     parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
     parser.add_argument("--patch-logits", type=Path, nargs="+", required=True, help="all shards")
+    parser.add_argument("--noise", type=Path, help="scores.npz, by stage detect")
     parser.add_argument(
         "--calibration", choices=SETTINGS, default=NO_CALIBRATION, help="of the patch logits"
     )
@@ -48,7 +57,8 @@ def run(args: argparse.Namespace) -> Work:
     index = read_table(args.index, "patches")
     side_px = read_json(args.index.with_name("extraction.json"))["image_size_px"]
     logits = [read_array(path) for path in args.patch_logits]
-    val, test = (split_bags(index, logits, split, side_px) for split in ("val", "test"))
+    noise = read_state(args.noise) if args.noise else None
+    val, test = (split_bags(index, logits, split, side_px, noise) for split in ("val", "test"))
     scale = temperature(val.bags.patch_logits, np.repeat(val.labels, val.bags.bag_sizes))
     reliability = [reliability_rows(args.about, test.bags, test.labels, scale)]
     if args.calibration == TEMPERATURE:
