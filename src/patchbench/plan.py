@@ -88,8 +88,9 @@ def runs(config: Config) -> list[Run]:
 
 
 def fusions_on(config: Config, uses: str) -> dict[str, Any]:
-    """The chosen fusion entries, with settings, that work on ``votes``, on votes and what
-    detectors say of their ``noise``, or on ``embeddings``.
+    """The chosen fusion entries, with settings, that work on one kind of input.
+
+    That is ``votes``, votes with what detectors say of their ``noise``, or ``embeddings``.
     """
     chosen = {name: config["fusions"][name] for name in config["benchmark"]["fusions"]}
     return {
