@@ -90,5 +90,6 @@ def seen(images: np.ndarray, n_classes: int, detectors: Sequence[str]) -> dict[s
     heat = np.tile(np.add.outer(np.arange(6.0), np.arange(6.0)), (n, 1, 1)).astype(np.float32)
     found = {"images": images, "labels": np.arange(n), "predicted": np.arange(n)[::-1]}
     found |= {"masks": inside, "maps/gradcam/resnet18": heat, "maps/evidence/bagnet17": heat - 6}
+    found |= {"maps/abmil/bagnet17": np.where(inside, np.nan, 1.0).astype(np.float32)}
     kept = {"gradcam": inside.astype(np.float32), "oracle_mask": np.full(inside.shape, np.nan)}
     return found | {f"kept/{name}": array for name, array in kept.items() if name in detectors}

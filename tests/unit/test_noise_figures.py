@@ -11,7 +11,7 @@ from patchbench import plan, plugins, sweep_results, tables
 from patchbench.figures import background_votes, detector_sweep, overlays
 from patchbench.report import finding, noise
 from patchbench.report.page import render
-from patchbench.stages._overlays import _share
+from patchbench.stages._overlays import _spread
 from patchbench.study import Study
 from unit._drawn import STUDIES, drawn, texts
 from unit._synthetic_study import make_study
@@ -84,7 +84,7 @@ def test_an_entry_under_another_name_looks_like_its_plugin() -> None:
     assert not sweep_results.is_control(study, "mine")
 
 
-def test_the_table_behind_the_sweep_has_weights_and_every_share() -> None:
+def test_the_table_behind_the_sweep_has_weights_and_every_spread() -> None:
     frame = detector_sweep.data(study_of(DETECTORS), "scenes")
     assert set(frame["use"]) == {"filter", "weight"}
     assert frame.loc[frame["use"] == "weight", "fraction"].isna().all()
@@ -230,7 +230,7 @@ def test_pixels_show_the_share_of_their_patches_that_is_kept() -> None:
         columns=["y_px", "x_px", "height_px", "width_px"],
     )
     kept = rng.random(len(boxes)) < 0.5
-    found = _share(boxes, kept, side_px=12, image_px=12)
+    found = _spread(boxes, kept, side_px=12, image_px=12)
     for y, x in np.ndindex(12, 12):
         over = [
             keep

@@ -1,8 +1,9 @@
 """The benchmark tests itself: on scenes whose right answer is known, it must find it.
 
 In `scenes-texture` every patch of the object knows the class, so a patch method must succeed. In
-`scenes-arrangement` no patch knows it: a rule that ignores place must stay at chance, and a CNN
-that sees the whole image must not. `scenes` lies between.
+`scenes-arrangement` no patch knows it: a rule that ignores place must stay at chance, and a rule
+that learns from places together, or a CNN that sees the whole image, must not. `scenes` lies
+between.
 """
 
 from pathlib import Path
@@ -16,9 +17,14 @@ from patchbench import plugins
 PATCH = "results/{}/p32s16/seed0/{}/{}/metrics.parquet"
 OBJECT = PATCH.format("scenes", "sift-fisher", "logistic")
 TEXTURE = PATCH.format("scenes-texture", "bagnet17", "logistic")
+TILES = PATCH.replace("p32s16", "p32s32")
+PLACES = TILES.format("scenes-arrangement", "color_histogram", "pooled")
 ARRANGEMENT = [
-    PATCH.format("scenes-arrangement", "bagnet17-short", classifier)
-    for classifier in ("logistic", "own_head")
+    PLACES,
+    *(
+        TILES.format("scenes-arrangement", "bagnet17-short", classifier)
+        for classifier in ("logistic", "own_head")
+    ),
 ]
 CNN = "results/scenes-arrangement/whole-image/seed0/resnet18/metrics.parquet"
 
@@ -55,6 +61,10 @@ def test_where_no_patch_knows_every_order_agnostic_rule_is_at_chance(
     for name in auc.index:
         if plugins.load("fusions", name).Fusion.order_agnostic:
             assert auc.loc[name, "low"] <= 0.5 <= auc.loc[name, "high"], name
+
+
+def test_where_no_patch_knows_a_rule_that_joins_places_does(project: Path) -> None:
+    assert image_auc(project / PLACES)["value"]["position_transformer"] >= 0.75
 
 
 def test_where_no_patch_knows_the_whole_image_does(project: Path) -> None:

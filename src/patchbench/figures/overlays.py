@@ -16,10 +16,10 @@ from patchbench.study import Study
 CAPTION = (
     "One test image in each row, drawn at random, under what was seen in it. Maps are those of "
     "the class that the network decides on, each scaled to its own largest value: warm colours "
-    "speak for the class, cold ones (evidence only) against it. Kept patches, by detector: half "
-    "of the patches of each image are dropped; a pixel is the paler the more of "
-    "the patches that cover it are dropped. The line is the true outline of the object, where it "
-    "is known."
+    "speak for the class, cold ones (evidence only) against it; under the name of a fusion rule, "
+    "how much attention it pays to the patches over a pixel. Kept patches, by detector: half of "
+    "the patches of each image are dropped; a pixel is the paler the more of the patches on it "
+    "are dropped. The line is the true outline of the object, where it is known."
 )
 _TOP_IN, _GAP_IN, _NAMES_IN, _MAX_SIDE_IN = 0.56, 0.05, 0.92, 1.15
 _VEIL, _HEAT = 0.88, 0.62  # how much of a picture the white of dropped patches, or a map, hides
@@ -114,7 +114,7 @@ def _heat(shown: Mapping[str, np.ndarray], column: str, i: int) -> np.ndarray:
     found = shown[column][i]
     if column.startswith("kept/"):
         return found
-    return resized(found[None], *shown["images"].shape[1:3])[0]
+    return resized(np.nan_to_num(found)[None], *shown["images"].shape[1:3])[0]
 
 
 def _picture(ax: Axes, shown: Mapping[str, np.ndarray], column: str, i: int) -> None:

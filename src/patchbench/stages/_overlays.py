@@ -18,6 +18,8 @@ SIDE_PX = 160  # side of what is kept of an image, at most
 # shown if they ran, in this order; the first by maps, the second by votes, the last by the truth
 DETECTORS = ("gradcam", "entropy", "oracle_mask")
 EVIDENCE = "evidence"
+# rules whose attention is shown, by the encoder of the run
+ATTENDING = ("abmil", "position_transformer")
 
 
 def overlays(config: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -29,6 +31,7 @@ def overlays(config: dict[str, Any]) -> dict[str, np.ndarray]:
         ``images`` uint8 (n, side, side, 3); ``labels`` int (n,); ``predicted`` int (n,), by the
         network that the first map is of; ``masks`` bool (n, side, side), where there are any;
         ``maps/EXPLAIN/NETWORK`` float32 (n, rows, cols), raw, of the predicted class;
+        ``maps/RULE/ENCODER`` float32 (n, side, side), attention over its mean in the image;
         ``kept/DETECTOR`` float32 (n, side, side), which share of the patches that cover a pixel
         is kept when half of its patches are dropped, NaN where none covers it.
     """
@@ -66,7 +69,7 @@ def _of_dataset(config: dict[str, Any], runs: list[plan.Run]) -> dict[str, np.nd
     for name, (explained, cams) in maps.items():
         found[f"maps/{name}"] = cams[explained.loc[rows, "place"]]
         found.setdefault("predicted", explained.loc[rows, "predicted"].to_numpy())
-    return found | _kept(config, run, rows, images.shape[1], side_px)
+    return found | _by_patches(config, run, rows, images.shape[1], side_px)
 
 
 def _map_folders(config: dict[str, Any], run: plan.Run) -> dict[str, Path]:
@@ -89,14 +92,39 @@ def _maps(folder: Path) -> tuple[pd.DataFrame, np.ndarray]:
     return explained.set_index("image_row"), read_array(folder / "predicted.npy")
 
 
-def _kept(
+def _by_patches(
     config: dict[str, Any], run: plan.Run, rows: np.ndarray, image_px: int, side_px: int
 ) -> dict[str, np.ndarray]:
-    """What each of `DETECTORS` keeps of the images when half of each is dropped."""
+    """What is known of the patches of the images: attention paid, and what detectors keep."""
     index = read_table(
         plan.PATCHES.format(dataset=run.dataset, patches=run.patches) + "/index.parquet", "patches"
     )
     test = index[index["split"] == "test"].reset_index(drop=True)
+    values = _attention(config, run, test) | _kept(config, run, test)
+    return {
+        name: np.stack(
+            [_spread(test[test["image_row"] == row], value, side_px, image_px) for row in rows]
+        )
+        for name, value in values.items()
+    }
+
+
+def _attention(config: dict[str, Any], run: plan.Run, test: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Attention of rules on embeddings to each test patch, over its mean in the image."""
+    pooled, found = plan.fusions_on(config, "embeddings"), {}
+    if not pooled:
+        return {}
+    paid = read_state(Path(f"{run.encoder_folder}/pooled/attention.npz"))
+    per_image = test.groupby("image_row")["offset"].transform("size").to_numpy()
+    for kind in ATTENDING:
+        for name, spec in pooled.items():
+            if spec.get("type", name) == kind:
+                found[f"maps/{name}/{run.encoder}"] = paid[name] * per_image
+    return found
+
+
+def _kept(config: dict[str, Any], run: plan.Run, test: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Which test patches each of `DETECTORS` keeps when half of each image is dropped."""
     image_of = np.unique(test["image_row"].to_numpy(), return_inverse=True)[1]
     scores = read_state(Path(f"{run.folder}/noise/scores.npz"))
     found = {}
@@ -106,22 +134,20 @@ def _kept(
                 continue
             score, seed = scores[f"test/{name}"], derive(run.seed, "overlays")
             kept = noise.without_worst_of_each(score, FRACTION, image_of, seed).rows
-            found[f"kept/{name}"] = np.stack(
-                [_share(test[test["image_row"] == row], kept, side_px, image_px) for row in rows]
-            )
+            found[f"kept/{name}"] = kept
     return found
 
 
-def _share(patches: pd.DataFrame, kept: np.ndarray, side_px: int, image_px: int) -> np.ndarray:
-    """Share of the patches over each pixel that are kept: float32 (side_px, side_px)."""
-    over, kept_over = np.zeros((2, side_px, side_px), np.float32)
+def _spread(patches: pd.DataFrame, values: np.ndarray, side_px: int, image_px: int) -> np.ndarray:
+    """Mean over the patches on each pixel of a value of all: float32 (side_px, side_px)."""
+    over, total = np.zeros((2, side_px, side_px), np.float32)
     boxes = patches[["y_px", "x_px", "height_px", "width_px"]].to_numpy()
-    for (y, x, height, width), keep in zip(boxes, kept[patches.index], strict=True):
+    for (y, x, height, width), value in zip(boxes, values[patches.index], strict=True):
         top, left, bottom, right = np.rint(
             np.array([y, x, y + height, x + width]) * side_px / image_px
         ).astype(int)
         over[top:bottom, left:right] += 1
-        kept_over[top:bottom, left:right] += keep
+        total[top:bottom, left:right] += value
     with np.errstate(invalid="ignore"):
-        share: np.ndarray = kept_over / over
-    return share
+        mean: np.ndarray = total / over
+    return mean
