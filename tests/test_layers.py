@@ -10,7 +10,14 @@ PACKAGE = Path(__file__).parents[1] / "src" / "patchbench"
 PLUGINS = {"datasets", "encoders", "classifiers", "fusions", "figures", "detectors", "explain"} | {
     "experiments"
 }
-JOINS = {"config", "plan", "report", "readme"}  # know plug-ins by name, and serve the stages
+JOINS = {
+    "config",
+    "plan",
+    "plan_weights",
+    "left_out",
+    "report",
+    "readme",
+}  # know plug-ins by name, and serve the stages
 TOP = {"stages", "__main__"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

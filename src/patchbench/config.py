@@ -9,8 +9,9 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from patchbench import grid, plan, plugins
+from patchbench import grid, plan, plan_weights, plugins
 from patchbench.errors import UserError
+from patchbench.left_out import left_out
 from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
 from patchbench.study import WHOLE_IMAGE
@@ -72,7 +73,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
     _check_fusions(config)
     for name in lists["cnns"]:
         open_cnn(name, config["cnns"][name], **FITTED)
-        _check_weights(config, f"cnns.{name}", plan.cnn_weights_file(config, name))
+        _check_weights(config, f"cnns.{name}", plan_weights.cnn_weights_file(config, name))
     _check_noise(config)
     _check_experiments(config)
     for dataset in lists["datasets"]:
@@ -81,7 +82,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         _check_patches(config, name)
     _check_encoders(config)
     if all(run.patches == WHOLE_IMAGE for run in plan.runs(config)):
-        raise UserError(f"config: nothing would run; {'; '.join(plan.left_out(config))}")
+        raise UserError(f"config: nothing would run; {'; '.join(left_out(config))}")
 
 
 def _check_fusions(config: Mapping[str, Any]) -> None:
@@ -197,13 +198,13 @@ def _check_encoders(config: Mapping[str, Any]) -> None:
         if all(pair in refused for pair in pairs):
             raise UserError(refused[pairs[0]])
     for pair in product(encoders, patches):
-        path = None if pair in refused else plan.weights_file(config, *pair)
+        path = None if pair in refused else plan_weights.weights_file(config, *pair)
         _check_weights(config, f"encoders.{pair[0]}", path)
 
 
 def _check_weights(config: Mapping[str, Any], entry: str, path: str | None) -> None:
     """A checkpoint that an entry starts from is there, or will be fetched."""
-    if path and path not in plan.published(config) and not Path(path).is_file():
+    if path and path not in plan_weights.published(config) and not Path(path).is_file():
         raise UserError(
             f"config: {entry}.weights is {path!r}, but there is no such file; give "
             "'scratch', 'imagenet' or the path of a checkpoint"

@@ -11,8 +11,6 @@ from typing import Any
 
 from patchbench import plugins
 from patchbench.errors import UserError
-from patchbench.networks.published import Published
-from patchbench.networks.settings import IMAGENET, SCRATCH
 from patchbench.networks.whole_image import open_cnn
 from patchbench.patchset import shard_name
 from patchbench.study import NONE, OWN_HEAD, WHOLE_IMAGE
@@ -28,7 +26,6 @@ FOLD = CNN + "/folds/{fold}-of-{n_folds}"
 ENCODER_MAPS = ENCODER + "/maps/{explain}"
 NOISE = CLASSIFIER + "/noise"
 STUDY = "results/studies/{study}"
-WEIGHTS = "resources/weights/{weights}"
 
 # the entry of `explain` whose maps detectors see
 GRAD_CAM = "gradcam"
@@ -112,11 +109,11 @@ def fusions_of(config: Config, run: Run) -> dict[str, Any]:
         name: spec
         for name, spec in by_noise.items()
         if (detector := plugins.build("fusions", name, spec).detector) in seen
-        and detector not in _blind(config)
+        and detector not in blind_detectors(config)
     }
 
 
-def _blind(config: Config) -> list[str]:
+def blind_detectors(config: Config) -> list[str]:
     """Detectors that look at maps where there are none."""
     lists = config["benchmark"]
     if grad_cam(config, lists["datasets"][0], lists["seeds"][0]) is not None:
@@ -156,68 +153,6 @@ def why_not(config: Config, encoder: str, patches: str) -> str | None:
     return None
 
 
-def left_out(config: Config) -> list[str]:
-    """Combinations that a study asks for and that cannot be, each with its reason."""
-    lists = config["benchmark"]
-    found = [
-        f"{patches} was left out for one encoder: {reason}"
-        for encoder, patches in product(lists["encoders"], lists["patches"])
-        if (reason := why_not(config, encoder, patches)) is not None
-    ]
-    if lists["explain"]:
-        found += [
-            f"{encoder} was left out of the explanations: "
-            + (
-                "it has no gradients to a class of its own, as networks with a head have"
-                if head_of(config, encoder) is None
-                else f"its own head was not asked; add {OWN_HEAD} to benchmark.classifiers"
-            )
-            for encoder in lists["encoders"]
-            if head_of(config, encoder) is None
-            or not any(uses_of(config, classifier) == "head" for classifier in lists["classifiers"])
-        ]
-    if detects(config):
-        found += [
-            f"the detector {name} was left out: it looks at maps; name a network under noise.cnn "
-            f"and {GRAD_CAM} under benchmark.explain"
-            for name in _blind(config)
-        ]
-        found += [
-            f"{classifier} was left out of the sweep of detectors: it cannot be fitted again on "
-            "fewer patches as it is; logistic can"
-            for classifier in lists["classifiers"]
-            if uses_of(config, classifier) != "nothing" and not refits(config, classifier)
-        ]
-    found += _left_out_of_experiments(config)
-    for name, spec in fusions_on(config, "noise").items():
-        detector = plugins.build("fusions", name, spec).detector
-        if detector not in lists["detectors"]:
-            found.append(
-                f"{name} was left out: it weighs votes by what the detector {detector} says; add "
-                "that to benchmark.detectors"
-            )
-    if not any(head_of(config, encoder) for encoder in lists["encoders"]):
-        found += [
-            f"{classifier} was left out: none of the encoders ({', '.join(lists['encoders'])}) "
-            "has a head of its own, as BagNet has"
-            for classifier in lists["classifiers"]
-            if uses_of(config, classifier) == "head"
-        ]
-    return found
-
-
-def _left_out_of_experiments(config: Config) -> list[str]:
-    lists = config["benchmark"]
-    return [
-        f"{classifier} was left out of {name}: its scores are not linear in the embedding, as "
-        "those of logistic are"
-        for name, classifier in product(lists["experiments"], lists["classifiers"])
-        if open_experiment(config, name).needs == "channels"
-        and uses_of(config, classifier) != "nothing"
-        and not linear(config, classifier)
-    ]
-
-
 def uses_of(config: Config, classifier: str) -> str:
     """What a classifier works on: ``embeddings``, ``nothing`` or the encoder's ``head``."""
     kind = config["classifiers"][classifier].get("type", classifier)
@@ -235,39 +170,6 @@ def open_encoder(config: Config, encoder: str, patches: str) -> Any:
     size_px = config["patches"][patches]["patch_size_px"]
     spec = config["encoders"][encoder]
     return plugins.build("encoders", encoder, spec, patch_size_px=size_px, seed=0)
-
-
-def weights_file(config: Config, encoder: str, patches: str) -> str | None:
-    """Checkpoint that an encoder starts from: one to be fetched, or the user's own; or None."""
-    return _weights_file(open_encoder(config, encoder, patches))
-
-
-def cnn_weights_file(config: Config, cnn: str) -> str | None:
-    """Checkpoint that a whole-image CNN starts from, as :func:`weights_file`."""
-    return _weights_file(open_cnn(cnn, config["cnns"][cnn], seed=0))
-
-
-def _weights_file(opened: Any) -> str | None:
-    weights = getattr(opened, "weights", SCRATCH)
-    if weights == SCRATCH:
-        return None
-    return WEIGHTS.format(weights=opened.published().name) if weights == IMAGENET else str(weights)
-
-
-def published(config: Config) -> dict[str, Published]:
-    """What the study must fetch: path to address."""
-    lists, found = config["benchmark"], {}
-    starting: list[Any] = [
-        open_encoder(config, encoder, patches)
-        for encoder, patches in product(lists["encoders"], lists["patches"])
-        if why_not(config, encoder, patches) is None
-    ]
-    starting += [open_cnn(cnn, config["cnns"][cnn], seed=0) for cnn in lists["cnns"]]
-    for opened in starting:
-        if getattr(opened, "weights", SCRATCH) == IMAGENET:
-            file = opened.published()
-            found[WEIGHTS.format(weights=file.name)] = file
-    return found
 
 
 def shards(config: Config, patches: str) -> list[str]:

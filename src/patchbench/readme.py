@@ -27,6 +27,7 @@ SECTIONS = {
     "classifiers": "Classifier",
     "fusions": "Fusion",
     "detectors": "Detector",
+    "experiments": "Experiment",
     "explain": "Explain",
 }
 
@@ -59,7 +60,7 @@ def method_table(section: str) -> str:
         rows.append([f"`{name}`", *describe(section, cls)])
     head = {
         "datasets": ["dataset", "what", "masks", "licence"],
-        "fusions": ["fusion", "score of a class", "blind to place", "fitted", "source"],
+        "fusions": ["fusion", "score of a class", "works on", "blind to place", "fitted", "source"],
         "detectors": [
             "detector",
             "a patch is noise if it is",
@@ -77,7 +78,8 @@ def describe(section: str, cls: Any) -> list[str]:
     if section == "datasets":
         return [cls.summary, _yes(cls.masks), cls.licence]
     if section == "fusions":
-        return [cls.summary, _yes(cls.order_agnostic), _yes(cls.fitted), cls.source]
+        works_on = "votes, detector" if cls.uses == "noise" else cls.uses
+        return [cls.summary, works_on, _yes(cls.order_agnostic), _yes(cls.fitted), cls.source]
     if section == "detectors":
         return [cls.summary, _yes(cls.uses_labels), _yes(cls.control), cls.source]
     return [cls.summary, cls.source]

@@ -55,6 +55,8 @@ def test_every_shipped_study_is_accepted(config: dict[str, Any], path: Path) -> 
         ("fusons", {}, r"unknown key fusons; .*Did you mean 'fusions'"),
         ("device", "gpu", r"device is 'gpu'.*auto.*cpu.*cuda"),
         ("calibration", "platt", r"calibration is 'platt'.*none.*temperature"),
+        ("benchmark.fusions", ["abmil"], r"benchmark.fusions is \[abmil\], and none.*add one that"),
+        ("classifiers.pooled", {"type": "logistic"}, "pooled"),
         ("patches.p32s16.edge", "pad", r"edge is 'pad'.*drop.*shift-last.*reflect"),
         ("patches.p32s16.patch_size_px", 200, "200 but the images are 96 px; use a smaller patch"),
         (

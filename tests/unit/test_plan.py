@@ -5,7 +5,8 @@ from typing import Any
 
 import yaml
 
-from patchbench import plan
+from patchbench import plan, plan_weights
+from patchbench.left_out import left_out
 
 CONFIG: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
 
@@ -61,7 +62,7 @@ def test_experiments_are_done_on_what_they_can_be_done_on() -> None:
         "majority_class": [],
         "own_head": ["channel_blackout", "shuffle"],  # the CNN
     }
-    assert any("nbnn was left out of channel_blackout" in text for text in plan.left_out(config))
+    assert any("nbnn was left out of channel_blackout" in text for text in left_out(config))
     costs = [path for path in plan.cost_files(config) if path.endswith("experiments.cost.json")]
     assert costs == [f"{run.folder}/experiments.cost.json" for run in plan.experimented(config)]
     assert plan.experimented(CONFIG) == []
@@ -93,7 +94,7 @@ def test_an_encoder_runs_on_the_patches_it_can_work_on_and_the_rest_is_told() ->
     config = of_sizes(16, 48)
     pairs = {(r.patches, r.encoder) for r in plan.runs(config)}
     assert pairs == {("p16", "sift"), ("p48", "sift"), ("p48", "bagnet33")}
-    (told,) = plan.left_out(config)
+    (told,) = left_out(config)
     assert told.startswith("p16 was left out for one encoder: encoders.bagnet33: patch_size_px is")
     controls = [r for r in plan.runs(config) if r.classifier == "majority_class"]
     assert [(r.patches, r.encoder) for r in controls] == [("p16", "sift"), ("p48", "bagnet33")]
@@ -106,11 +107,11 @@ def test_weights_are_fetched_once_or_are_the_user_s_own() -> None:
     encoders = {"a": published, "b": published | {"freeze": True}, "c": own, "sift": {}}
     config = of_sizes(16, 48) | {"encoders": encoders, "benchmark": lists}
     config["benchmark"]["patches"] = ["p16", "p48"]
-    files = [plan.weights_file(config, name, "p48") for name in lists["encoders"]]
+    files = [plan_weights.weights_file(config, name, "p48") for name in lists["encoders"]]
     fetched = "resources/weights/bagnet32-2ddd53ed.pth.tar"
     assert files == [fetched, fetched, "my/file.pth", None]
-    assert list(plan.published(config)) == [fetched]
-    assert plan.published(config)[fetched].url.endswith("/bagnet32-2ddd53ed.pth.tar")
+    assert list(plan_weights.published(config)) == [fetched]
+    assert plan_weights.published(config)[fetched].url.endswith("/bagnet32-2ddd53ed.pth.tar")
 
 
 def test_a_cnn_s_weights_are_fetched_or_are_the_user_s_own() -> None:
@@ -125,11 +126,43 @@ def test_a_cnn_s_weights_are_fetched_or_are_the_user_s_own() -> None:
     config["benchmark"] = CONFIG["benchmark"] | {
         "cnns": [name for name in cnns if name != "unused"]
     }
-    files = [plan.cnn_weights_file(config, name) for name in config["benchmark"]["cnns"]]
+    files = [plan_weights.cnn_weights_file(config, name) for name in config["benchmark"]["cnns"]]
     fetched = "resources/weights/resnet50-0676ba61.pth"
     assert files == [None, fetched, fetched, "my/file.pth"]
-    assert list(plan.published(config)) == [fetched]
+    assert list(plan_weights.published(config)) == [fetched]
     encoder = {"type": "pretrained", "backbone": "resnet50"}
     both = config | {"encoders": config["encoders"] | {"features": encoder}}
     both["benchmark"] = config["benchmark"] | {"encoders": ["features"]}
-    assert list(plan.published(both)) == [fetched], "an encoder and a CNN share the file"
+    assert list(plan_weights.published(both)) == [fetched], "an encoder and a CNN share the file"
+
+
+def with_fusions(*fusions: str, **lists: Any) -> dict[str, Any]:
+    return CONFIG | {"benchmark": CONFIG["benchmark"] | {"fusions": list(fusions)} | lists}
+
+
+def test_rules_on_embeddings_are_a_run_of_their_own_for_each_encoder() -> None:
+    config = with_fusions("mean_probability", "abmil", encoders=["sift", "bagnet17"])
+    pooled = [run for run in plan.runs(config) if run.classifier == plan.NONE]
+    assert [run.encoder for run in pooled] == ["sift", "bagnet17"]
+    assert pooled[0].folder == "results/scenes/p32s16/seed0/sift/pooled"
+    assert not pooled[0].votes
+    rival = plan.rival(config, pooled[1])
+    assert rival is not None and (rival.encoder, rival.classifier) == ("bagnet17", "logistic")
+    assert list(plan.fusions_on(config, "embeddings")) == ["abmil"]
+    assert plan.fusions_of(config, rival) == {"mean_probability": {}}
+    assert plan.NONE not in {run.classifier for run in plan.runs(CONFIG)}
+    assert plan.swept(config | {"benchmark": config["benchmark"] | {"detectors": ["random"]}})
+
+
+def test_rules_that_weigh_by_a_detector_run_where_it_does() -> None:
+    chosen = ("mean_probability", "background_weight", "gradcam_weight")
+    config = with_fusions(
+        *chosen, encoders=["bagnet17"], classifiers=["logistic", "own_head"],
+        detectors=["background_clusters", "gradcam"],
+    )  # fmt: skip
+    found = {run.classifier: list(plan.fusions_of(config, run)) for run in plan.runs(config)[:2]}
+    # own_head cannot be fitted again, so no detector looks at it; gradcam has no maps here
+    assert found["logistic"] == ["mean_probability", "background_weight"]
+    assert found["own_head"] == ["mean_probability"]
+    (told,) = left_out(with_fusions("mean_probability", "saliency_weight"))
+    assert told.startswith("saliency_weight was left out: it weighs votes by what the detector")

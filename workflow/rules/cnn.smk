@@ -5,7 +5,7 @@
 
 rule cnn:
     input:
-        weights=lambda w: plan.cnn_weights_file(config, w.cnn) or [],
+        weights=lambda w: plan_weights.cnn_weights_file(config, w.cnn) or [],
         images=rules.prepare.output.images,
         table=rules.prepare.output.table,
     output:
@@ -23,7 +23,7 @@ rule cnn:
         spec=spec("cnns", "cnn"),
         device=config.get("device", "auto"),
         threads_asked=config.get("train_threads", 1),
-        weights=lambda w: start_from(plan.cnn_weights_file(config, w.cnn)),
+        weights=lambda w: start_from(plan_weights.cnn_weights_file(config, w.cnn)),
         fold="",
         about=about,
         code=code_of("cnn"),

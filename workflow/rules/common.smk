@@ -12,13 +12,14 @@ from snakemake.utils import update_config
 SRC = f"{workflow.basedir}/src"
 sys.path.insert(0, SRC)
 
-from patchbench import plan
+from patchbench import plan, plan_weights
 from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
 from patchbench.fingerprint import fingerprint, folder_digest
 from patchbench.records import open_dataset
-from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY, WEIGHTS
+from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
+from patchbench.plan_weights import WEIGHTS
 from patchbench.study import WHOLE_IMAGE
 
 # the command line hands inner values over as text; files do not
@@ -28,7 +29,7 @@ try:
     check(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
     if workflow.local_exec and config.get("device") in ("cuda", "mps"):
         resolve(config["device"])
-    published = plan.published(config)
+    published = plan_weights.published(config)
     datasets = {
         name: open_dataset(name, config["datasets"][name])[0]
         for name in config["benchmark"]["datasets"]

@@ -23,7 +23,7 @@ rule fetch_weights:
 
 rule fit_encoder:
     input:
-        weights=lambda w: plan.weights_file(config, w.encoder, w.patches) or [],
+        weights=lambda w: plan_weights.weights_file(config, w.encoder, w.patches) or [],
         images=rules.prepare.output.images,
         table=rules.prepare.output.table,
         index=rules.index.output.index,
@@ -44,7 +44,9 @@ rule fit_encoder:
         size=lambda w: config["patches"][w.patches]["patch_size_px"],
         device=config.get("device", "auto"),
         threads_asked=config.get("train_threads", 1),
-        weights=lambda w: start_from(plan.weights_file(config, w.encoder, w.patches)),
+        weights=lambda w: start_from(
+            plan_weights.weights_file(config, w.encoder, w.patches)
+        ),
         about=about,
         code=code_of("fit_encoder", "encoders", "encoder"),
     message:

@@ -103,9 +103,7 @@ rule fit_pooling:
         device=config.get("device", "auto"),
         threads_asked=config.get("train_threads", 1),
         about=about,
-        code=fingerprint(
-            "patchbench.stages.fit_pooling", *fusion_modules("embeddings")
-        ),
+        code=fingerprint("patchbench.stages.fit_pooling", *fusion_modules("embeddings")),
     message:
         "Fitting rules on {wildcards.encoder} embeddings of {wildcards.dataset}"
     shell:

@@ -23,11 +23,7 @@ rule collect:
             if run.patches != WHOLE_IMAGE
             for file in ("fusion_tests.parquet", "fusions.json")
         ],
-        [
-            f"{run.folder}/reliability.parquet"
-            for run in plan.runs(config)
-            if run.votes
-        ],
+        [f"{run.folder}/reliability.parquet" for run in plan.runs(config) if run.votes],
         [
             f"{run.folder}/attention.npz"
             for run in plan.runs(config)

@@ -22,6 +22,7 @@ from patchbench.io import (
     write_state,
     write_table,
 )
+from patchbench.left_out import left_out
 from patchbench.machine import describe
 from patchbench.patchset import gather as gather_rows
 from patchbench.stages import _overlays
@@ -193,7 +194,7 @@ def reports(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "study": config["study"],
         "config": config,
-        "left_out": plan.left_out(config),
+        "left_out": left_out(config),
         "datasets": {name: read_json(f"{folder}/dataset.json") for name, folder in folders.items()},
         "extraction": {
             f"{name}/{patches}": read_json(f"{folder}/{patches}/extraction.json")
