@@ -106,5 +106,4 @@ def _panel(
 
 def left_out(frame: pd.DataFrame) -> list[str]:
     """A part of the footer on methods that are not drawn."""
-    n_hidden = frame["label"].nunique() - len(shown(frame))
-    return [f"{n_hidden} more methods are in the table behind this figure"] if n_hidden > 0 else []
+    return style.not_drawn(frame["label"].nunique() - len(shown(frame)))

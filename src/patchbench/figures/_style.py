@@ -280,3 +280,11 @@ def key(
         fig.add_artist(Line2D([middle], [1 - y / full_height], transform=fig.transFigure, **point))
         write(fig, left + 0.34, y, fit(str(method["label"]), width - 1.75))
         write(fig, left + width, y, interval(method), ha="right")
+
+
+def not_drawn(n_hidden: int) -> list[str]:
+    """What a footer says of methods that there is no room for; empty where all are drawn."""
+    if n_hidden <= 0:
+        return []
+    methods = "1 more method is" if n_hidden == 1 else f"{n_hidden} more methods are"
+    return [f"{methods} in the table behind this figure"]

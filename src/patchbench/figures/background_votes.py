@@ -104,8 +104,7 @@ def _facts(study: Study, dataset: str, frame: pd.DataFrame, lines: list[str]) ->
             f"votes (more than half of the probability) {', '.join(shares)}"
         )
     more += [why for by, why in _WHY_NOT.items() if lines and not (frame["by"] == by).any()]
-    if len(lines) > _MAX_LINES:
-        more.append(f"{len(lines) - _MAX_LINES} more methods are in the table behind this figure")
+    more += style.not_drawn(len(lines) - _MAX_LINES)
     return style.facts(study, dataset, *more)
 
 

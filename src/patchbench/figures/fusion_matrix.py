@@ -116,7 +116,5 @@ def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
     rivals = sorted(set(frame["rival"]))
     if rivals:
         more.append(f"compared with {', '.join(rivals)} (bold)")
-    hidden = frame["label"].nunique() - _MAX_METHODS
-    if hidden > 0:
-        more.append(f"{hidden} more methods are in the table behind this figure")
+    more += style.not_drawn(frame["label"].nunique() - _MAX_METHODS)
     return style.facts(study, dataset, *more)
