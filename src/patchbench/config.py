@@ -230,7 +230,7 @@ def _sentence(error: ValidationError) -> str:
     if error.validator == "propertyNames" or "propertyNames" in error.absolute_schema_path:
         return (
             f"{where or 'the config'} has an entry named {error.instance!r}; names are lower-case "
-            "letters and digits joined by - or _, but not names of other folders there: whole-image, "
+            "letters and digits joined by - or _, but not other folders there: whole-image, "
             "studies; of classifiers none, pooled, embeddings, maps"
         )
     meaning = rule.get("description")

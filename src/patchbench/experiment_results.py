@@ -15,7 +15,7 @@ _MEANS = ("value", "low", "high", "draw_low", "draw_high", "difference")
 
 def asks_for(config: Mapping[str, Any], *kinds: str) -> bool:
     """Whether a study does an experiment of one of these kinds (file names of plug-ins)."""
-    return bool(_entries(config, *kinds))
+    return bool(entries(config, *kinds))
 
 
 def steps(study: Study, dataset: str, *kinds: str) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def steps(study: Study, dataset: str, *kinds: str) -> pd.DataFrame:
         methods first, the best first.
     """
     rows = study.experiments
-    names = _entries(study.run["config"], *kinds)
+    names = entries(study.run["config"], *kinds)
     rows = rows[(rows["dataset"] == dataset) & rows["experiment"].isin(names)]
     groups = rows.groupby(_STEP, sort=False, dropna=False)
     frame = groups.agg(
@@ -77,7 +77,8 @@ def n_images(frame: pd.DataFrame) -> str:
     return f"experiments on {span} of them"
 
 
-def _entries(config: Mapping[str, Any], *kinds: str) -> list[str]:
-    entries = config.get("experiments", {})
+def entries(config: Mapping[str, Any], *kinds: str) -> list[str]:
+    """The chosen experiments that are of one of these kinds."""
+    known = config.get("experiments", {})
     chosen = config.get("benchmark", {}).get("experiments", [])
-    return [name for name in chosen if (entries.get(name) or {}).get("type", name) in kinds]
+    return [name for name in chosen if (known.get(name) or {}).get("type", name) in kinds]

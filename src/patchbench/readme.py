@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from patchbench import map_results, plugins, sweep_results
+from patchbench import map_results, parts_results, plugins, sweep_results
 from patchbench.results_table import (
     METHOD,
     common_classifier,
@@ -159,6 +159,11 @@ def summary(study: Study) -> dict[str, Any]:
             for name in study.datasets
             if (rows := map_results.table(study, name))
         ],
+        "parts": [
+            {"dataset": name, "rows": rows}
+            for name in study.datasets
+            if (rows := parts_results.table(study, name))
+        ],
     }
 
 
@@ -189,6 +194,15 @@ def map_table(told: Mapping[str, Any]) -> str:
         head = f"`{maps['dataset']}`, {maps['rows'][0]['n_images']} test images"
         rows = [map_results.cells(row) for row in maps["rows"]]
         parts.append(table(*without_empty([head, *map_results.HEAD], rows)))
+    return "\n\n".join(parts)
+
+
+def parts_table(told: Mapping[str, Any]) -> str:
+    """Markdown of what taking images apart does, a table for each dataset."""
+    parts = []
+    for found in told["parts"]:
+        rows = [parts_results.cells(row) for row in found["rows"]]
+        parts.append(table(*without_empty([f"`{found['dataset']}`", *parts_results.HEAD], rows)))
     return "\n\n".join(parts)
 
 

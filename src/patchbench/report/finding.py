@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from patchbench import parts_results, runtimes
 from patchbench import results_table as results
-from patchbench import runtimes
 from patchbench.auc import macro_auc
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.metrics import COVERAGE, draw_weights
@@ -55,6 +55,7 @@ def _finding(study: Study, dataset: str) -> Finding:
     sentences.append(_floor_text(control))
     sentences += fusion.sentences(study, dataset, best)
     sentences += noise.sentences(study, dataset)
+    sentences += parts_results.sentences(study, dataset)
     return Finding(dataset, sentences, best, network)
 
 

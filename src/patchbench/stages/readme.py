@@ -14,6 +14,7 @@ from patchbench.readme import (
     fill,
     map_table,
     method_table,
+    parts_table,
     result_table,
     summary,
     sweep_table,
@@ -68,6 +69,8 @@ def filled(root: Path) -> str:
         blocks[f"results {told['study']}"] = result_table(told)
         if told["maps"]:
             blocks[f"maps {told['study']}"] = map_table(told)
+        if told.get("parts"):
+            blocks[f"parts {told['study']}"] = parts_table(told)
         if told["sweeps"]:
             blocks[f"detectors {told['study']}"] = sweep_table(told)
     return fill((root / "README.md").read_text(encoding="utf-8"), blocks)
