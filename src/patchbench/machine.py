@@ -43,10 +43,21 @@ def describe() -> dict[str, Any]:
     }
 
 
+# where a new file may change what runs
+_CODE = ("src", "workflow", "Snakefile", "config.yaml")
+
+
 def commit() -> str:
-    """Commit of the project, with `DIRTY` behind it if files were changed since; "" if unknown."""
+    """Commit of the project, with `DIRTY` behind it if files were changed since; "" if unknown.
+
+    New files count where code lies; a log that somebody keeps beside the results does not.
+    """
     found = _git("rev-parse", "--short=12", "HEAD")
-    return found + DIRTY if found and _git("status", "--porcelain") else found
+    if not found:
+        return ""
+    changed = _git("status", "--porcelain", "--untracked-files=no")
+    added = _git("status", "--porcelain", "--", *_CODE)
+    return found + DIRTY if changed or added else found
 
 
 def _cpu() -> str:

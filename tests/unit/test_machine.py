@@ -1,0 +1,38 @@
+"""The commit that results are signed with says whether code was changed since."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from patchbench import machine
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("src/a.py", "config.yaml", "README.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1", encoding="utf-8")
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "first"]):
+        subprocess.run(["git", "-C", str(tmp_path), *command], check=True)
+    monkeypatch.setattr(machine, "_ROOT", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "dirty"),
+    [(None, False), ("run.log", False), ("README.md", True), ("src/new.py", True)],
+)
+def test_changes_of_code_are_told(project: Path, name: str | None, dirty: bool) -> None:
+    if name:
+        (project / name).write_text("2", encoding="utf-8")
+    assert machine.commit().endswith(machine.DIRTY) is dirty
+    assert len(machine.commit().removesuffix(machine.DIRTY)) == 12
+
+
+def test_without_a_repository_there_is_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "_ROOT", tmp_path)
+    assert machine.commit() == ""
