@@ -82,7 +82,7 @@ class Study:
     @property
     def commits(self) -> list[str]:
         """Commits of the code that its jobs ran, more than one where some were kept."""
-        return sorted({*self.costs["commit"], self.run["commit"]} - {""})
+        return sorted({*self.costs["commit"].dropna(), self.run["commit"]} - {""})
 
 
 def open_study(folder: Path) -> Study:

@@ -68,7 +68,7 @@ def centred(width: float | None) -> Study:
     return replace(study, learned=pd.concat(both, ignore_index=True))
 
 
-@pytest.mark.parametrize(("width", "said"), [(0.3, "Gaussian width 0.3"), (None, "no Gaussian")])
+@pytest.mark.parametrize(("width", "said"), [(0.3, "Gaussian 0.3"), (None, "no Gaussian")])
 def test_what_centre_rules_have_learned_is_told_below(width: float | None, said: str) -> None:
     figure = position_weights.draw(centred(width), "scenes")
     assert said in {text.get_text() for text in figure.texts}

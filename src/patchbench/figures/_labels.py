@@ -20,6 +20,20 @@ from patchbench.figures._style import (
 LEADER_IN, NAME_IN = 0.27, 0.135  # from a panel to its names; between names
 
 
+def in_two_lines(name: str, width_in: float, *, brackets: bool = True) -> list[str]:
+    """A method's name in one line, or two where it has a part behind or is too wide; each fits.
+
+    ``brackets`` keeps those around a part behind.
+    """
+    first, between, rest = name.partition(" (" if name.endswith(")") else " · ")
+    if rest:
+        rest = between.strip(" ·") + rest if brackets else rest.removesuffix(")")
+    elif text_width_in(name) > width_in:
+        at = max(name.rfind("-"), name.rfind("_")) + 1
+        first, rest = (name[:at], name[at:]) if at > 0 else (name, "")
+    return [fit(line, width_in) for line in (first, rest) if line]
+
+
 def spread(
     ax: Axes,
     points: np.ndarray,

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from patchbench import error_consistency
 from patchbench import results_table as results
 from patchbench.figures import _style as style
+from patchbench.figures._labels import in_two_lines
 from patchbench.study import Study
 
 CAPTION = (
@@ -52,9 +53,10 @@ def draw(study: Study, dataset: str) -> Figure:
     for i, name in enumerate(shown):
         top = _TOP_IN + _ROW_IN * (i + 0.5)
         style.write(fig, _LEFT_IN - 0.08, top, style.fit(name, _LEFT_IN - 0.16), ha="right")
-        for line, text in enumerate(_lines(name)):
+        lines = in_two_lines(name, each - 0.05, brackets=False)
+        for line, text in enumerate(reversed(lines)):
             place = _LEFT_IN + each * (i + 0.5), _TOP_IN - 0.1 - 0.12 * line
-            style.write(fig, *place, style.fit(text, each - 0.05), ha="center")
+            style.write(fig, *place, text, ha="center")
         _text(ax, i, i, style.number(accuracy[name]), "accuracy", style.MUTED)
         for j, other in enumerate(shown[:i]):
             found = known.get(frozenset((name, other)))
@@ -70,12 +72,6 @@ def _chosen(study: Study, dataset: str, models: list[str]) -> list[str]:
     n_free = max(0, _MAX_MODELS - len(cnns & set(models)))
     free = [name for name in models if name not in cnns][:n_free]
     return [name for name in models if name in cnns or name in free][:_MAX_MODELS]
-
-
-def _lines(name: str) -> list[str]:
-    """A model's name in one or two lines, the lower first."""
-    head, _, rest = name.partition(" (" if name.endswith(")") else " · ")
-    return [rest.removesuffix(")"), head] if rest else [head]
 
 
 def _cell(ax: Axes, i: int, j: int, row: dict[str, Any]) -> None:
@@ -101,10 +97,7 @@ def _text(ax: Axes, i: int, j: int, number: str, below: str, colour: str) -> Non
 
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame, models: list[str]) -> str:
-    more = []
-    if len(models) > _MAX_MODELS:
-        n_hidden = len(models) - _MAX_MODELS
-        more.append(f"{n_hidden} more models are in the table behind this figure")
+    more = style.not_drawn(len(models) - _MAX_MODELS)
     if frame["kappa"].isna().any():
         more.append("not defined where two models are both always right, or always wrong")
     return style.facts(study, dataset, *more)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from patchbench import fusion_results
 from patchbench import results_table as results
 from patchbench.figures import _style as style
+from patchbench.figures._labels import in_two_lines
 from patchbench.study import NONE, Study
 
 CAPTION = (
@@ -76,21 +77,14 @@ def draw(study: Study, dataset: str) -> Figure:
     each = width / len(methods)
     for j, method in enumerate(methods):
         left = _LEFT_IN + each * (j + 0.5)
-        for line, text in enumerate(_lines(method)):
-            top = _TOP_IN - 0.1 - 0.12 * line
-            style.write(fig, left, top, style.fit(text, each - 0.05), ha="center")
+        for line, text in enumerate(reversed(in_two_lines(method, each - 0.05))):
+            style.write(fig, left, _TOP_IN - 0.1 - 0.12 * line, text, ha="center")
         rows = frame[frame["label"] == method].set_index("fusion")
         for i, rule in enumerate(rules):
             if rule in rows.index:
                 row = rows.loc[rule]
                 _cell(ax, i, j, {str(k): v for k, v in row.items()}, largest)
     return fig
-
-
-def _lines(method: str) -> list[str]:
-    """A method's name in one or two lines, the lower first."""
-    name, between, rest = method.partition(" (" if method.endswith(")") else " · ")
-    return [between.strip(" ·") + rest, name] if rest else [name]
 
 
 def _cell(ax: Axes, i: int, j: int, row: dict[str, Any], largest: float) -> None:

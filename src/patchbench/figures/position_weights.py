@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from patchbench import results_table as results
 from patchbench.figures import _style as style
+from patchbench.figures._labels import in_two_lines
 from patchbench.study import Study
 
 CAPTION = (
@@ -25,7 +26,7 @@ CAPTION = (
 )
 _RULE = "position_weights"
 _WIDTHS = {
-    "center_gaussian": ("width", "Gaussian width", np.inf),
+    "center_gaussian": ("width", "Gaussian", np.inf),
     "center_box": ("side", "box side", 1.0),
 }
 _MAX_MAPS, _TOP_IN, _BETWEEN_IN, _BAR_IN, _LARGEST_IN = 6, 0.62, 0.16, 0.62, 1.7
@@ -92,11 +93,11 @@ def draw(study: Study, dataset: str) -> Figure:
     several = len({str(rows["fusion"].iloc[0]) for rows in maps}) > 1
     for j, rows in enumerate(shown):
         left, first = 0.1 + j * (side + _BETWEEN_IN), rows.iloc[0]
-        name, _, rest = str(first["label"]).partition(" (" if "(" in first["label"] else " · ")
-        lines = [name, rest.rstrip(")") or (str(first["fusion"]) if several else "")]
+        lines = in_two_lines(str(first["label"]), 0.9 * side, brackets=False)
+        if several and len(lines) == 1:
+            lines.append(style.fit(str(first["fusion"]), side))
         for i, line in enumerate(lines):
             weight = "normal" if i else "bold"
-            line = style.fit(line, 0.9 * side if weight == "bold" else side)
             style.write(fig, left, _TOP_IN - 0.25 + 0.13 * i, line, fontweight=weight)
         _map(style.panel(fig, left, _TOP_IN, side, side), rows, most)
         for i, line in enumerate(words[j]):
