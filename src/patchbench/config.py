@@ -93,10 +93,27 @@ def _check_fusions(config: Mapping[str, Any]) -> None:
         kind = plugins.load("fusions", spec.get("type", name))
         fixed = FITTED if kind.Fusion.uses == "embeddings" else {}
         plugins.build("fusions", name, spec, **fixed)
+        if kind.Fusion.uses == "noise":
+            _check_weighing(config, name)
     if not plan.fusions_on(config, "votes"):
         raise UserError(
             f"config: benchmark.fusions is [{', '.join(chosen)}], and none of these joins votes of "
             "patches; add one that does, for example mean_probability"
+        )
+
+
+def _check_weighing(config: Mapping[str, Any], name: str) -> None:
+    """The detector that a rule weighs votes by is one that may see test patches."""
+    entry = plan.weighs_by(config, name)
+    if entry not in config["detectors"]:
+        known = plugins.suggest(entry, sorted(config["detectors"]))
+        raise UserError(f"config: fusions.{name}: detector is {entry!r}; {known}")
+    spec = config["detectors"][entry]
+    detector = plugins.build("detectors", entry, spec, seed=0, threads=1)
+    if detector.uses_labels or detector.uses == "masks":
+        raise UserError(
+            f"config: fusions.{name}: detector is {entry!r}, which knows the truth of the patches "
+            "it judges and so says nothing of test; name one that needs no labels and no masks"
         )
 
 

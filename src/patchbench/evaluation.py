@@ -50,6 +50,7 @@ def fusion_test_rows(
     about: Mapping[str, Any],
     labels: np.ndarray,
     decisions: Mapping[str, np.ndarray],
+    rival: str | None = None,
     rival_classifier: str = "",
 ) -> pd.DataFrame:
     """Rows of table ``fusion_tests``: every rule against the mean of probabilities, or the first.
@@ -62,10 +63,12 @@ def fusion_test_rows(
         True classes of the test images.
     decisions : mapping
         For each fusion entry its probabilities, (n_images, n_classes).
+    rival : str or None
+        Which of them the others are compared with, if it is to be another.
     rival_classifier : str
         Whose votes the rival joined, if not those of the run itself.
     """
-    rival = preferred_fusion(decisions)
+    rival = rival or preferred_fusion(decisions)
     weights = draw_weights(len(labels), BOOTSTRAP_SEED)
     draws = {name: macro_auc(labels, found, weights) for name, found in decisions.items()}
     rows = []

@@ -141,8 +141,12 @@ def write_array(
         rows[...] = array
 
 
+# arrays whose checksum was right when this process read them; a file written anew is another
+_CHECKED: set[tuple[Path, int, int, int]] = set()
+
+
 def read_array(path: Path | str) -> np.ndarray:
-    """Memory-map an array read-only after checking its checksum.
+    """Memory-map an array read-only after checking its checksum, once in a process.
 
     Raises
     ------
@@ -150,7 +154,11 @@ def read_array(path: Path | str) -> np.ndarray:
         If the file is truncated, altered, or not written by :func:`write_array`.
     """
     path = Path(path)
-    _checked_size(path)
+    found = path.stat()
+    version = (path.resolve(), found.st_size, found.st_mtime_ns, found.st_ino)
+    if version not in _CHECKED:
+        _checked_size(path)
+        _CHECKED.add(version)
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 

@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from patchbench import plan, plugins
+from patchbench import plan
 from patchbench.study import OWN_HEAD
 
 
@@ -72,14 +72,26 @@ def _experiments(config: plan.Config) -> list[str]:
 
 
 def _fusions(config: plan.Config) -> list[str]:
-    found = []
-    for name, spec in plan.fusions_on(config, "noise").items():
-        detector = plugins.build("fusions", name, spec).detector
-        if detector not in config["benchmark"]["detectors"]:
+    found, lists = [], config["benchmark"]
+    unswept = [
+        name
+        for name in lists["classifiers"]
+        if plan.uses_of(config, name) != "nothing" and not plan.refits(config, name)
+    ]
+    for name in plan.fusions_on(config, "noise"):
+        detector = plan.weighs_by(config, name)
+        if detector not in lists["detectors"]:
             found.append(
                 f"{name} was left out: it weighs votes by what the detector {detector} says; add "
                 "that to benchmark.detectors"
             )
+        elif detector in plan.blind_detectors(config):
+            found.append(f"{name} was left out, as the detector {detector} was")
+        else:
+            found += [
+                f"{name} was left out of {classifier}: no detector looks at its votes"
+                for classifier in unswept
+            ]
     return found
 
 

@@ -33,9 +33,10 @@ _NOTHING = [float("nan")] * 3
 def table(study: Study, dataset: str) -> list[dict[str, Any]]:
     """One row per method, ready for JSON; empty where no experiment was done.
 
-    Every row has ``method``, ``auc``, ``changes`` (for each column of `HEAD` but the first and
-    last, the difference of image AUC to the image as it is, with its 95 % interval) and ``parts``
-    (Pearson's r with its interval); NaN where it was not measured. What is left is scaled up.
+    Every row has ``method``, ``n_images``, ``auc``, ``changes`` (for each column of `HEAD` but the
+    first and last, the difference of image AUC to the image as it is, with its 95 % interval) and
+    ``parts`` (Pearson's r with its interval); NaN where it was not measured. What is left is
+    scaled up.
     """
     kinds = sorted({kind for kind, _, _ in _CHANGES})
     frame = experiment_results.steps(study, dataset, *kinds)
@@ -47,6 +48,7 @@ def table(study: Study, dataset: str) -> list[dict[str, Any]]:
         own = frame[frame["label"] == method["label"]]
         parts = together[together["label"] == method["label"]]
         row: dict[str, Any] = {"method": method["label"], "auc": _as_it_is(own)}
+        row["n_images"] = int(own["n_images"].max()) if len(own) else 0
         row["changes"] = [_change(study, own, *change) for change in _CHANGES]
         row["parts"] = _correlation(parts)
         found.append(row)
@@ -95,14 +97,11 @@ def _signed(value: float, low: float, high: float) -> str:
 
 def sentences(study: Study, dataset: str) -> list[str]:
     """What shuffled tiles do, in one sentence; none where that was not tried."""
-    told = [
-        f"{row['method']} {_signed(*row['changes'][0])}"
-        for row in table(study, dataset)
-        if not pd.isna(row["changes"][0][0])
-    ]
-    if not told:
+    rows = [row for row in table(study, dataset) if not pd.isna(row["changes"][0][0])]
+    if not rows:
         return []
+    told = "; ".join(f"{row['method']} {_signed(*row['changes'][0])}" for row in rows)
     return [
-        "With the four quarters of each test image shuffled, image AUC changes: "
-        f"{'; '.join(told)} (paired 95 % intervals)."
+        f"With the four quarters of {rows[0]['n_images']} test images shuffled, image AUC changes: "
+        f"{told} (paired 95 % intervals)."
     ]

@@ -102,15 +102,16 @@ def fusions_of(config: Config, run: Run) -> dict[str, Any]:
 
     Those that weigh votes by a detector need its scores, so that detector must look at the run.
     """
-    by_noise, seen = fusions_on(config, "noise"), config["benchmark"]["detectors"]
-    if run not in swept(config):
-        by_noise = {}
+    by_noise = fusions_on(config, "noise") if run in swept(config) else {}
+    seen = set(config["benchmark"]["detectors"]) - set(blind_detectors(config))
     return fusions_on(config, "votes") | {
-        name: spec
-        for name, spec in by_noise.items()
-        if (detector := plugins.build("fusions", name, spec).detector) in seen
-        and detector not in blind_detectors(config)
+        name: spec for name, spec in by_noise.items() if weighs_by(config, name) in seen
     }
+
+
+def weighs_by(config: Config, fusion: str) -> str:
+    """Entry of the detector by whose scores a fusion rule weighs votes."""
+    return str(plugins.build("fusions", fusion, config["fusions"][fusion]).detector)
 
 
 def blind_detectors(config: Config) -> list[str]:

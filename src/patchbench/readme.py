@@ -127,7 +127,8 @@ def summary(study: Study) -> dict[str, Any]:
         frame = merge_controls(scores(study, dataset, "image"))
         frame = with_fusion_chosen_on_val(study, dataset, frame)
         frame = frame[(frame["kind"] != "control") | ~frame.duplicated("label")]
-        times = mean_runtime(study, dataset).set_index(["patches", "encoder", "classifier"])
+        times = mean_runtime(study, dataset)
+        times = times.set_index(["patches", "encoder", "classifier", "fusion"])
         patch = scores(study, dataset, "patch").set_index(["patches", "encoder", "classifier"])
         accuracy = scores(study, dataset, "image", "accuracy").set_index([*METHOD, "fusion"])
         for row in frame.to_dict("records"):
@@ -140,8 +141,8 @@ def summary(study: Study) -> dict[str, Any]:
                     "patch_auc": [float(patch[end].get(key, float("nan"))) for end in _INTERVAL],
                     "image_auc": [row[end] for end in _INTERVAL],
                     "accuracy": float(accuracy["value"][(*key, row["detector"], row["fusion"])]),
-                    "train_s": float(times["train_s"][key]),
-                    "ms_per_image": float(times["inference_ms_per_image"][key]),
+                    "train_s": float(times["train_s"][(*key, row["fusion"])]),
+                    "ms_per_image": float(times["inference_ms_per_image"][(*key, row["fusion"])]),
                     "n_images": int(row["n_images"]),
                     "n_seeds": int(row["n_seeds"]),
                 }
@@ -202,7 +203,8 @@ def parts_table(told: Mapping[str, Any]) -> str:
     parts = []
     for found in told["parts"]:
         rows = [parts_results.cells(row) for row in found["rows"]]
-        parts.append(table(*without_empty([f"`{found['dataset']}`", *parts_results.HEAD], rows)))
+        head = f"`{found['dataset']}`, {found['rows'][0]['n_images']} test images"
+        parts.append(table(*without_empty([head, *parts_results.HEAD], rows)))
     return "\n\n".join(parts)
 
 

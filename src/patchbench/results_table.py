@@ -12,7 +12,7 @@ import pandas as pd
 
 from patchbench.auc import macro_auc
 from patchbench.evaluation import preferred_fusion
-from patchbench.runtimes import RUN, runtime
+from patchbench.runtimes import DECIDED, RUN, runtime
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 
 METHOD = ["patches", "encoder", "classifier", "detector"]
@@ -170,9 +170,11 @@ def merge_controls(frame: pd.DataFrame, *, per_patches: bool = False) -> pd.Data
 def with_one_fusion(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep one fusion per method: the mean of probabilities where it was run, else the first.
 
-    Fixed beforehand rather than picked by score, so that the choice favours no method.
+    Fixed beforehand rather than picked by score, so that the choice favours no method. Rules on
+    embeddings are none that all methods have, so they are not kept.
     """
-    preferred = preferred_fusion(frame.loc[frame["patches"] != WHOLE_IMAGE, "fusion"])
+    votes = (frame["patches"] != WHOLE_IMAGE) & (frame["classifier"] != NONE)
+    preferred = preferred_fusion(frame.loc[votes, "fusion"])
     chosen = (frame["fusion"] == preferred) | (frame["patches"] == WHOLE_IMAGE)
     return frame[chosen].reset_index(drop=True)
 
@@ -227,7 +229,7 @@ def wide(study: Study) -> pd.DataFrame:
     patch = metrics[(metrics["level"] == "patch") & (metrics["metric"] == "auc_macro")]
     patch = patch[[*RUN, "detector", "value"]].rename(columns={"value": "patch_auc"})
     frame = frame.merge(patch, on=[*RUN, "detector"], how="left")
-    frame = frame.merge(runtime(study), on=RUN, how="left")
+    frame = frame.merge(runtime(study), on=DECIDED, how="left")
     frame["kind"] = [
         kind(study, r["patches"], r["encoder"], r["classifier"], r["fusion"])
         for r in frame.to_dict("records")

@@ -12,6 +12,7 @@ import pandas as pd
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 
 RUN = ["dataset", "patches", "encoder", "classifier", "seed"]
+DECIDED = [*RUN, "fusion"]
 COST_COLUMNS = {
     "dataset": "dataset",
     "stage": "stage",
@@ -35,26 +36,30 @@ def runtime(study: Study) -> pd.DataFrame:
     Inference is the time of ``encode``, ``classify`` and ``fuse`` (of a CNN: ``cnn_predict``),
     each summed over its shards and divided by the images it worked on; ``fuse`` by the
     decisions it made, so it counts as one rule of average cost. Rules on embeddings are fitted
-    in ``fit_pooling`` and decide in ``pool``; each counts as all of them in training, and as one
-    of average cost in inference. Times are ``work_s``: the work
+    in ``fit_pooling``, each for as long as it took (``fit_s`` among what it learned), and decide in
+    ``pool``, as one of average cost. Times are ``work_s``: the work
     alone, as it elapsed. A stage without a cost row leaves the sum NaN.
 
     Returns
     -------
     frame : DataFrame
-        Columns ``dataset, patches, encoder, classifier, seed, train_s,
+        Columns ``dataset, patches, encoder, classifier, seed, fusion, train_s,
         inference_ms_per_image``.
     """
     totals = _stage_totals(study)
-    runs = study.metrics[RUN].drop_duplicates().reset_index(drop=True)
+    images = study.metrics[study.metrics["level"] == "image"]
+    runs = images[DECIDED].drop_duplicates().reset_index(drop=True)
+    fitted = study.learned[study.learned["setting"] == "fit_s"].set_index(DECIDED)["value"]
     train, inference = [], []
     for run in runs.to_dict("records"):
         if run["patches"] == WHOLE_IMAGE:
             train.append(_total(totals, "cnn", run)[0])
             inference.append(_total(totals, "cnn_predict", run)[1])
         else:
-            fits, steps = _POOLED if run["classifier"] == NONE else _VOTED
-            train.append(sum(_total(totals, stage, run)[0] for stage in fits))
+            pooled = run["classifier"] == NONE
+            fits, steps = _POOLED if pooled else _VOTED
+            own_s = fitted.get(tuple(run[name] for name in DECIDED), np.nan) if pooled else 0.0
+            train.append(own_s + sum(_total(totals, stage, run)[0] for stage in fits))
             inference.append(sum(_total(totals, stage, run)[1] for stage in steps))
     return runs.assign(train_s=train, inference_ms_per_image=inference)
 
@@ -63,7 +68,7 @@ Totals = dict[tuple[str, ...], tuple[float, float]]
 
 # stages of training and of inference
 _VOTED = ("fit_encoder", "fit_classifier"), ("encode", "classify", "fuse")
-_POOLED = ("fit_encoder", "fit_pooling"), ("encode", "pool")
+_POOLED = ("fit_encoder",), ("encode", "pool")
 # what tells the cost rows of one stage apart, besides dataset and seed
 _STAGE_KEYS = {
     "fit_encoder": ("patches", "encoder"),
@@ -71,7 +76,6 @@ _STAGE_KEYS = {
     "encode": ("patches", "encoder"),
     "classify": ("patches", "encoder", "classifier"),
     "fuse": ("patches", "encoder", "classifier"),
-    "fit_pooling": ("patches", "encoder"),
     "pool": ("patches", "encoder"),
     "cnn": ("encoder",),
     "cnn_predict": ("encoder",),
@@ -120,7 +124,7 @@ def mean_runtime(study: Study, dataset: str) -> pd.DataFrame:
     """:func:`runtime` of one dataset, seeds averaged."""
     rows = runtime(study)
     rows = rows[rows["dataset"] == dataset]
-    names = ["patches", "encoder", "classifier"]
+    names = ["patches", "encoder", "classifier", "fusion"]
     columns = ["train_s", "inference_ms_per_image"]
     return rows.groupby(names, sort=False)[columns].mean().reset_index()
 

@@ -165,7 +165,7 @@ def fused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for setting in SETTINGS:
         given = {"index": folder / "index.parquet", "patch_logits": [folder / "logits.npy"]}
         given |= {"out": folder / setting, "about": ABOUT, "code": "", "calibration": setting}
-        fuse.run(Namespace(fusions={"mean_probability": {}, "mean_logit": {}}, **given))
+        fuse.run(Namespace(fusions={"mean_probability": {}, "mean_logit": {}}, noise=None, **given))
     return {setting: folder / setting for setting in SETTINGS}
 
 

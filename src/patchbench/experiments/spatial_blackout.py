@@ -95,8 +95,9 @@ class Experiment:
         for policy, order in ORDERS.items():
             rng = np.random.default_rng(derive(self.seed, "experiment", "spatial", policy))
             when, n_draws = order(confidence, distance), self.n_draws
-            if "confident" in policy:
-                n_draws = 1  # no two patches are alike
+            ranked = np.sort(confidence, axis=1)
+            if "confident" in policy and (np.diff(ranked, axis=1) != 0).all():
+                n_draws = 1  # nothing is left to the lot
             chance = rng.random((n_draws, n_images, n_patches))
             goes = np.lexsort((chance, np.broadcast_to(when, chance.shape))).argsort(axis=-1)
             for fraction in self.fractions:

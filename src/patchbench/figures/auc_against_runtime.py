@@ -32,7 +32,7 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
     frame = results.with_one_fusion(results.scores(study, dataset, "image"))
     frame = results.merge_controls(frame)
     times = runtimes.mean_runtime(study, dataset)
-    return frame.merge(times, on=["patches", "encoder", "classifier"], how="left")
+    return frame.merge(times, on=["patches", "encoder", "classifier", "fusion"], how="left")
 
 
 def draw(study: Study, dataset: str) -> Figure:

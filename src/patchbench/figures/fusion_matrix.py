@@ -16,10 +16,10 @@ from patchbench.study import NONE, Study
 
 CAPTION = (
     "Area under the receiver operating characteristic (ROC) curve of image decisions with its "
-    "95 % bootstrap interval: a row for each fusion rule, best mean first, a column for each "
-    "method. Every rule is compared with the one named in the footer on the same test images: "
-    "the colour is the difference, full where p is below 0.05 after Holm's adjustment over the "
-    "rules of the column (triangles), faint where the two cannot be told apart. Rules in italics "
+    "95 % bootstrap interval: a row for each fusion rule, those that gain most on average first, "
+    "a column for each method. Every rule is compared with the one named in the footer on the "
+    "same test images: the colour is the difference, full where p is below 0.05 after Holm's "
+    "adjustment over the rules of the column (triangles), faint where the two cannot be told apart. Rules in italics "
     "decide from embeddings and need no patch classifier; they stand in the column whose votes "
     "they are compared with."
 )
@@ -40,21 +40,23 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
     tests.loc[tests["on_embeddings"], "classifier"] = NONE
     found = frame.merge(tests, on=keys).sort_values("value", ascending=False)
     found = results.merge_controls(found.assign(classifier=found.pop("column")))
-    order = found.groupby("fusion")["value"].mean().sort_values(ascending=False).index
-    found["rank"] = found["fusion"].map({name: i for i, name in enumerate(order)})
+    # by differences, since not every rule stands in every column
+    trial = found[found["kind"] != "control"]
+    gain = (trial if len(trial) else found).groupby("fusion")["difference"].mean()
     best = found.groupby("label")["value"].transform("max")
     control = found["kind"] == "control"
-    found = found.assign(best=best, control=control)
+    found = found.assign(gain=found["fusion"].map(gain), best=best, control=control)
     found = found.sort_values(
-        ["rank", "control", "best", "label"], ascending=[True, True, False, True]
+        ["gain", "fusion", "control", "best", "label"], ascending=[False, True, True, False, True]
     )
-    return found.drop(columns=["rank", "best", "control"]).reset_index(drop=True)
+    return found.drop(columns="gain").reset_index(drop=True)
 
 
 def draw(study: Study, dataset: str) -> Figure:
     """Draw the matrix."""
     frame = data(study, dataset)
-    methods = list(dict.fromkeys(frame["label"]))[:_MAX_METHODS]
+    columns = frame.sort_values(["control", "best", "label"], ascending=[True, False, True])
+    methods = list(dict.fromkeys(columns["label"]))[:_MAX_METHODS]
     rules = list(dict.fromkeys(frame["fusion"]))
     footer = _facts(study, dataset, frame)
     height = _ROW_IN * max(1, len(rules))

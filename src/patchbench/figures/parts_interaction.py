@@ -16,10 +16,10 @@ CAPTION = (
     "together. Pearson correlation, over images, of the summed single drops of the logit of the "
     "class decided on with the drop when all are masked, by the side of the parts: 1 where parts "
     "act on their own, as in a sum of evidence. Left: painted in the mean colour of the image; "
-    "right: in grey. Bars: 95 % bootstrap intervals over images. Large points: the interval "
-    "lies below 1."
+    "right: in grey. Bars: 95 % bootstrap intervals over images. Large points: the whole "
+    "interval lies below 0.9995."
 )
-_KIND = "interaction"
+_KIND, _ADDITIVE = "interaction", 0.9995
 _PANELS = {"mean_color": "Masked by the mean colour", "grey": "Masked by grey"}
 
 
@@ -39,7 +39,7 @@ def draw(study: Study, dataset: str) -> Figure:
     frame = frame[frame["measure"] == "pearson_r"].reset_index(drop=True)
     return _curves.side_by_side(
         study,
-        frame.assign(apart=frame["high"] < 0.9995),
+        frame.assign(apart=frame["high"] < _ADDITIVE),
         _PANELS,
         ("Side of a part, px", "Correlation of joint and summed drops"),
         (f"{dataset}: do parts act on their own?", _facts(study, dataset, frame)),

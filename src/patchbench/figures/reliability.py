@@ -161,7 +161,7 @@ def _facts(study: Study, dataset: str, shown: pd.DataFrame, labels: list[str]) -
         more.append(f"{span} test patches")
         asked = study.run.get("config", {}).get("calibration", "none")
         saw = "calibrated logits" if asked == "temperature" else "logits as they are"
-        more.append(f"other figures show decisions by {saw} (setting calibration: {asked})")
+        more.append(f"fusion rules saw {saw} (setting calibration: {asked})")
         more.append("controls are in the table behind this figure")
     if len(labels) > _MAX_METHODS:
         more[-1] += f", with {len(labels) - _MAX_METHODS} more methods"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # train patches that the directions of most variance are found from
 _N_DIRECTIONS_FROM = 20_000
 _INFERENCE_BATCH = 64
+_PAIRS_AT_ONCE = 2**23
 
 
 @dataclass(kw_only=True)
@@ -181,8 +182,10 @@ class Attention:
     def _decided(self, items: "_Items") -> tuple[np.ndarray, np.ndarray]:
         """Logits (n_images, n_classes) and attention (n_patches,), a few images at a time."""
         logits, attention = [], []
-        for start in range(0, len(items.starts), _INFERENCE_BATCH):
-            images = np.arange(start, min(start + _INFERENCE_BATCH, len(items.starts)))
+        # every patch may look at every other
+        at_once = max(1, min(_INFERENCE_BATCH, _PAIRS_AT_ONCE // int(items.sizes.max()) ** 2))
+        for start in range(0, len(items.starts), at_once):
+            images = np.arange(start, min(start + at_once, len(items.starts)))
             x, places, there = items.batch(images, self.device)
             found, looked = self._network(x, places, there)
             logits.append(found.cpu().numpy())

@@ -186,7 +186,7 @@ def _3(value: float) -> str:
 
 
 def _times_of(times: pd.DataFrame, row: Row) -> dict[str, float]:
-    for column in ("patches", "encoder", "classifier"):
+    for column in ("patches", "encoder", "classifier", "fusion"):
         times = times[times[column] == row[column]]
     return {} if times.empty else {str(k): v for k, v in times.iloc[0].items()}
 

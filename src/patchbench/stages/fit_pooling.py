@@ -41,17 +41,19 @@ def run(args: argparse.Namespace) -> Work:
     train, val = (
         embedded_bags(index, args.embeddings, dim, split, side_px) for split in ("train", "val")
     )
-    state, watch = dict[str, np.ndarray](), Stopwatch()
+    state, total = dict[str, np.ndarray](), Stopwatch()
     device = resolve(args.device)
     for name, spec in args.fusions.items():
         fixed = {"seed": args.seed, "device": device, "threads": args.threads}
         rule = plugins.build("fusions", name, spec, **fixed)
         plugins.preload(type(rule).__module__)
-        with watch:
+        watch = Stopwatch()
+        with watch, total:
             rule.fit(train.bags, train.labels, val.bags, val.labels, n_classes)
-        state |= {f"{name}/{key}": value for key, value in rule.state().items()}
+        learned = rule.state() | {"fit_s": np.array(watch.elapsed_s)}
+        state |= {f"{name}/{key}": value for key, value in learned.items()}
     write_state(args.out, state, provenance("fit_pooling", args.code, args.fusions))
-    return Work(len(args.fusions) * len(train.labels), "image", device, watch.elapsed_s)
+    return Work(len(args.fusions) * len(train.labels), "image", device, total.elapsed_s)
 
 
 def _within(index: pd.DataFrame, max_mib: int, seed: int) -> pd.DataFrame:

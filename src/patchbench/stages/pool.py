@@ -16,10 +16,10 @@ from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
 from patchbench.evaluation import (
-    PREFERRED_FUSION,
     fusion_test_rows,
     metric_rows,
     prediction_rows,
+    preferred_fusion,
     roc_rows,
 )
 from patchbench.io import (
@@ -62,14 +62,15 @@ def run(args: argparse.Namespace) -> Work:
         fixed = {"seed": args.seed, "device": device, "threads": args.threads}
         rule = plugins.build("fusions", name, spec, **fixed)
         plugins.preload(type(rule).__module__)
-        rule.restore(_of(state, name))
+        learned = _of(state, name)
+        rule.restore(learned)
         with watch:
             decisions[name] = rule.fuse(test.bags)
         predictions.append(prediction_rows(val.images, name, rule.fuse(val.bags)))
         predictions.append(prediction_rows(test.images, name, decisions[name]))
         metrics.append(metric_rows(args.about, "image", name, test.labels, decisions[name], each))
         roc.append(roc_rows("image", name, test.labels, decisions[name]))
-        chosen[name] = rule.chosen
+        chosen[name] = rule.chosen | {"fit_s": float(learned["fit_s"])}
         if hasattr(rule, "attention"):
             attention[name] = rule.attention(test.bags)
     tests = [_tests(args, test.images, decisions)]
@@ -94,15 +95,14 @@ def _of(state: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
 def _tests(
     args: argparse.Namespace, images: pd.DataFrame, decisions: dict[str, np.ndarray]
 ) -> pd.DataFrame:
-    """Rules against the mean of probabilities of votes, where there are any, on the same images."""
+    """Rules against the mean of probabilities of votes, or their first rule, on the same images."""
     labels = images["label"].to_numpy()
     if args.rival is None:
         return fusion_test_rows(args.about, labels, decisions)
     votes: Any = read_table(args.rival, "predictions")
-    votes = votes[(votes["fusion"] == PREFERRED_FUSION) & (votes["split"] == "test")]
-    if votes.empty:
-        return fusion_test_rows(args.about, labels, decisions)
+    name = preferred_fusion(votes["fusion"])
+    votes = votes[(votes["fusion"] == name) & (votes["split"] == "test")]
     votes = votes.set_index("image_id").loc[images["image_id"]]
-    rival = {PREFERRED_FUSION: np.stack(list(votes["probabilities"]))}
-    rows = fusion_test_rows(args.about, labels, rival | decisions, args.rival_classifier)
-    return rows[rows["fusion"] != PREFERRED_FUSION]
+    both = {name: np.stack(list(votes["probabilities"]))} | decisions
+    rows = fusion_test_rows(args.about, labels, both, name, args.rival_classifier)
+    return rows[rows["fusion"] != name]
