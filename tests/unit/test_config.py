@@ -102,6 +102,24 @@ def test_a_mistake_is_named(config: dict[str, Any], path: str, value: object, me
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("detector", "message"),
+    [
+        ("confident_learning", "detector is 'confident_learning', which knows the truth"),
+        ("oracle_mask", "detector is 'oracle_mask', which knows the truth"),
+        ("oracle", r"detector is 'oracle'; .*Did you mean 'oracle_mask'"),
+    ],
+)
+def test_votes_are_not_weighed_by_who_knows_the_truth(
+    config: dict[str, Any], detector: str, message: str
+) -> None:
+    put(config, "benchmark.fusions", ["mean_probability", "saliency_weight"])
+    check(config, SCHEMA)
+    put(config, "fusions.saliency_weight.detector", detector)
+    with pytest.raises(UserError, match=message):
+        check(config, SCHEMA)
+
+
 def test_an_experiment_that_cannot_be_done_on_such_images_is_refused(
     config: dict[str, Any],
 ) -> None:

@@ -148,3 +148,14 @@ def test_a_model_file_cannot_carry_code(tmp_path: Path) -> None:
     io._append_trailer(tmp_path / "m.npz", {})  # even one with a valid checksum
     with pytest.raises(ValueError, match="allow_pickle"):
         io.read_state(tmp_path / "m.npz")
+
+
+def test_an_array_is_checked_anew_when_its_file_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    io.write_array(path, np.arange(100.0), {"stage": "test"})
+    io.read_array(path)
+    damaged = bytearray(path.read_bytes())
+    damaged[200] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(io.DamagedFileError):
+        io.read_array(path)

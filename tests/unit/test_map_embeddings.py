@@ -146,6 +146,7 @@ def test_pictures_of_the_mapped_patches_are_kept_in_map_order(
             "patches": ["small"],
             "encoders": ["sift", "moments"],
             "classifiers": ["logistic"],
+            "fusions": [],
             "cnns": [],
             "seeds": [0, 1],
         },

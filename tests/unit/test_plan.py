@@ -164,5 +164,8 @@ def test_rules_that_weigh_by_a_detector_run_where_it_does() -> None:
     # own_head cannot be fitted again, so no detector looks at it; gradcam has no maps here
     assert found["logistic"] == ["mean_probability", "background_weight"]
     assert found["own_head"] == ["mean_probability"]
+    told = " ".join(left_out(config))
+    assert "background_weight was left out of own_head: no detector looks at its votes" in told
+    assert "gradcam_weight was left out, as the detector gradcam was" in told
     (told,) = left_out(with_fusions("mean_probability", "saliency_weight"))
     assert told.startswith("saliency_weight was left out: it weighs votes by what the detector")

@@ -15,13 +15,13 @@ from patchbench.figures._labels import in_two_lines
 from patchbench.study import NONE, Study
 
 CAPTION = (
-    "Area under the receiver operating characteristic (ROC) curve of image decisions with its "
-    "95 % bootstrap interval: a row for each fusion rule, those that gain most on average first, "
-    "a column for each method. Every rule is compared with the one named in the footer on the "
-    "same test images: the colour is the difference, full where p is below 0.05 after Holm's "
-    "adjustment over the rules of the column (triangles), faint where the two cannot be told apart. Rules in italics "
-    "decide from embeddings and need no patch classifier; they stand in the column whose votes "
-    "they are compared with."
+    "Area under the receiver operating characteristic (ROC) curve of image decisions with its 95 "
+    "% bootstrap interval: a row for each fusion rule, those that gain most on average first, a "
+    "column for each method. Every rule is compared with the one named in the footer on the same "
+    "test images: the colour is the difference, full where p is below 0.05 after Holm's "
+    "adjustment over the rules of the column (triangles), faint where the two cannot be told "
+    "apart. Rules in italics decide from embeddings and need no patch classifier; they stand in "
+    "the column whose votes they are compared with."
 )
 _MAX_METHODS, _TOP_IN, _ROW_IN, _LEFT_IN = 7, 0.62, 0.27, 1.35
 _SIGNS = {fusion_results.BETTER: " ▲", fusion_results.WORSE: " ▼"}
