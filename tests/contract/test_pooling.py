@@ -37,13 +37,15 @@ def bags_of(made) -> EmbeddedBags:
     return EmbeddedBags.of(*made[:3])
 
 
-@cache
-def fitted(name: str):
-    """The rule, fitted once, on images that no test asks it about."""
+def fit(name: str):
+    """The rule, fitted on images that no test asks it about."""
     spec = QUICK if name in ATTENDING else {}
     train, val = make(1, 60), make(2)
     rule = plugins.build("fusions", name, spec, seed=0, device="cpu", threads=1)
     return rule.fit(bags_of(train), train[3], bags_of(val), val[3], N_CLASSES)
+
+
+fitted = cache(fit)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -97,10 +99,8 @@ def test_a_restored_rule_decides_the_same(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_seed_gives_one_rule(name: str) -> None:
-    rule = fitted(name)
-    fitted.cache_clear()
     bags = bags_of(make(7))
-    np.testing.assert_array_equal(rule.fuse(bags), fitted(name).fuse(bags))
+    np.testing.assert_array_equal(fitted(name).fuse(bags), fit(name).fuse(bags))
 
 
 @pytest.mark.parametrize("name", ATTENDING)
