@@ -16,6 +16,7 @@ from patchbench import plugins
 from patchbench.bags import Bags
 
 N_CLASSES = 10
+DETECTORS = ("spectral_residual", "gradcam", "background_clusters")  # whose scores rules weigh by
 SHAPES = ((10_000, 100, 300), (80_000, 13, 37))  # images, fewest and most patches of one
 
 
@@ -24,16 +25,19 @@ def made_up(n_images: int, fewest: int, most: int) -> Bags:
     rng = np.random.default_rng(0)
     sizes = rng.integers(fewest, most + 1, n_images)
     logits = rng.normal(scale=2, size=(sizes.sum(), N_CLASSES)).astype(np.float32)
-    return Bags(logits, sizes, rng.uniform(-1, 1, (len(logits), 2)))
+    noise = {name: rng.normal(size=len(logits)) for name in DETECTORS}
+    return Bags(logits, sizes, rng.uniform(-1, 1, (len(logits), 2)), noise)
 
 
 def one_by_one(bags: Bags) -> list[Bags]:
     """The same bags, each alone."""
-    ends = np.cumsum(bags.bag_sizes)
-    return [
-        Bags(bags.patch_logits[end - size : end], np.array([size]), bags.centers[end - size : end])
-        for size, end in zip(bags.bag_sizes, ends, strict=True)
-    ]
+    found = []
+    for end, size in zip(np.cumsum(bags.bag_sizes), bags.bag_sizes, strict=True):
+        rows = slice(end - size, end)
+        noise = {name: scores[rows] for name, scores in bags.noise.items()}
+        logits, centers = bags.patch_logits[rows], bags.centers[rows]
+        found.append(Bags(logits, np.array([size]), centers, noise))
+    return found
 
 
 def compare(bags: Bags) -> None:

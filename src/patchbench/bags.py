@@ -19,6 +19,26 @@ class Ragged:
         """Number of each patch in its image, from 0: int array, (n_patches,)."""
         return np.arange(self.bag_sizes.sum()) - np.repeat(self.starts, self.bag_sizes)
 
+    def rank_in_bag(self, values: np.ndarray) -> np.ndarray:
+        """Rank of each patch in its image, from 0; equal values share theirs: (n_patches,).
+
+        Images of one size are ranked together, so that there is no loop over images.
+        """
+        found = np.empty(len(values))
+        for size in np.unique(self.bag_sizes):
+            rows = self.starts[self.bag_sizes == size][:, None] + np.arange(size)
+            order = np.argsort(values[rows], axis=1)
+            ordered = np.take_along_axis(values[rows], order, axis=1)
+            differs = ordered[:, 1:] != ordered[:, :-1]
+            edge = np.ones((len(rows), 1), dtype=bool)
+            place = np.arange(size)
+            first = np.where(np.hstack([edge, differs]), place, 0)
+            last = np.where(np.hstack([differs, edge]), place, size - 1)[:, ::-1]
+            first = np.maximum.accumulate(first, axis=1)
+            last = np.minimum.accumulate(last, axis=1)[:, ::-1]
+            found[np.take_along_axis(rows, order, axis=1)] = (first + last) / 2
+        return found
+
     @property
     def starts(self) -> np.ndarray:
         """Row of the first patch of each image: int array, (n_images,)."""

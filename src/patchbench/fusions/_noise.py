@@ -3,7 +3,6 @@
 from typing import Self
 
 import numpy as np
-import pandas as pd
 
 from patchbench.bags import Bags
 from patchbench.errors import UserError
@@ -30,7 +29,5 @@ class WeighedByNoise:
                 f"there are no scores of the detector {self.detector!r}, only of "
                 f"{', '.join(bags.noise) or 'none'}; add it to benchmark.detectors"
             )
-        scores = pd.Series(bags.noise[self.detector])
-        image_of = np.repeat(np.arange(len(bags.bag_sizes)), bags.bag_sizes)
-        rank = scores.groupby(image_of).rank().to_numpy() - 0.5
+        rank = bags.rank_in_bag(bags.noise[self.detector]) + 0.5
         return bags.mean(bags.probabilities, 1 - rank / np.repeat(bags.bag_sizes, bags.bag_sizes))
