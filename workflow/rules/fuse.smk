@@ -3,47 +3,6 @@
 # Writes: .../{classifier}/ and .../{encoder}/pooled/: {predictions, metrics, roc, ...}.parquet
 
 
-def fusion_modules(uses):
-    """Modules of the chosen fusion rules that work on votes, or on embeddings."""
-    return [
-        f"patchbench.fusions.{fusion.get('type', name)}"
-        for name, fusion in plan.fusions_on(config, uses).items()
-    ]
-
-
-def fusions_of(w):
-    """JSON text of the rules that join the votes of a run."""
-    run = plan.Run(w.dataset, w.patches, w.encoder, w.classifier, int(w.seed))
-    return json.dumps(plan.fusions_of(config, run), sort_keys=True)
-
-
-def noise_scores(w):
-    """What detectors said of the patches, where a rule asks for it."""
-    run = plan.Run(w.dataset, w.patches, w.encoder, w.classifier, int(w.seed))
-    if plan.fusions_of(config, run).keys() <= plan.fusions_on(config, "votes").keys():
-        return []
-    return f"{run.folder}/noise/scores.npz"
-
-
-FUSIONS = json.dumps(plan.fusions_on(config, "votes"), sort_keys=True)
-POOLINGS = json.dumps(plan.fusions_on(config, "embeddings"), sort_keys=True)
-
-
-def rival(w):
-    """The run whose votes rules on embeddings are compared with, if any."""
-    run = plan.Run(w.dataset, w.patches, w.encoder, plan.NONE, int(w.seed))
-    return plan.rival(config, run)
-
-
-def rival_option(w):
-    """Options that hand its predictions over."""
-    found = rival(w)
-    if found is None:
-        return ""
-    path = shlex.quote(f"{found.folder}/predictions.parquet")
-    return f"--rival {path} --rival-classifier {shlex.quote(found.classifier)}"
-
-
 rule fuse:
     input:
         index=rules.index.output.index,
