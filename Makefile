@@ -25,7 +25,7 @@ study: $(READY) ## run the default study; its report is results/studies/scenes/r
 	$(BIN)/snakemake --cores $(CORES)
 
 test: $(READY) ## run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## check style, types, rules and spelling
 	$(BIN)/ruff check .

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
 
 from patchbench.bags import Bags
 from patchbench.evaluation import BOOTSTRAP_SEED, run_columns
@@ -54,6 +53,8 @@ def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
     def loss(value: float) -> float:
         return float((np.log(np.exp(shifted / value).sum(axis=1)) - own / value).mean())
+
+    from scipy.optimize import minimize_scalar
 
     found = minimize_scalar(
         lambda power: loss(10**power),

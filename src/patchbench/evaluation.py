@@ -17,6 +17,53 @@ BOOTSTRAP_SEED = derive(0, "bootstrap")
 PREFERRED_FUSION = "mean_probability"
 
 
+class DecisionTables:
+    """What the rules of one run decided, gathered as tables predictions, metrics and roc.
+
+    Parameters
+    ----------
+    about : mapping
+        dataset, patches, encoder, classifier and seed of the run.
+    val_images, test_images : DataFrame
+        Columns image_id, split and label.
+    """
+
+    def __init__(
+        self, about: Mapping[str, Any], val_images: pd.DataFrame, test_images: pd.DataFrame
+    ) -> None:
+        self._about, self._val_images, self._test_images = about, val_images, test_images
+        self.labels = test_images["label"].to_numpy()
+        self.decisions: dict[str, np.ndarray] = {}
+        self._frames: dict[str, list[pd.DataFrame]] = {"predictions": [], "metrics": [], "roc": []}
+
+    def add_votes(self, votes: np.ndarray, image_of: np.ndarray) -> None:
+        """Score single test patches: their probabilities, (n_patches, n_classes), and images."""
+        self._score("patch", NONE, self.labels[image_of], votes, image_of)
+
+    def add(self, fusion: str, on_val: np.ndarray, on_test: np.ndarray) -> None:
+        """Keep one rule's probabilities, (n_images, n_classes) each; score those on test."""
+        self.decisions[fusion] = on_test
+        for images, found in ((self._val_images, on_val), (self._test_images, on_test)):
+            self._frames["predictions"].append(prediction_rows(images, fusion, found))
+        self._score("image", fusion, self.labels, on_test, np.arange(len(on_test)))
+
+    def _score(
+        self, level: str, fusion: str, labels: np.ndarray, found: np.ndarray, image_of: np.ndarray
+    ) -> None:
+        rows = metric_rows(self._about, level, fusion, labels, found, image_of)
+        self._frames["metrics"].append(rows)
+        self._frames["roc"].append(roc_rows(level, fusion, labels, found))
+
+    @property
+    def n_decisions(self) -> int:
+        """How many images were decided on, each rule counted by itself."""
+        return len(self.decisions) * len(self.labels)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The three tables, by name."""
+        return {name: pd.concat(rows, ignore_index=True) for name, rows in self._frames.items()}
+
+
 def metric_rows(
     about: Mapping[str, Any],
     level: str,

@@ -28,9 +28,9 @@ def fingerprint(*modules: str) -> str:
     digest, closure = sha256(), sorted(_closure(modules))
     named = {text for name in closure if name not in _REGISTERS for text in _strings(name)}
     for name in closure:
-        digest.update(f"{name}\n{_concern(name, named)}\n".encode())
-        for data in _data_files(name):
-            digest.update(data.read_bytes())
+        code = _entries(name, named) if name in _REGISTERS else _dumped(name)
+        digest.update(f"{name}\n{code}\n".encode())
+        digest.update(_data(name))
     return digest.hexdigest()[:12]
 
 
@@ -60,17 +60,30 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
         if name in found or _file(name) is None:
             continue
         found.add(name)
-        todo.append(name.rpartition(".")[0])
-        for node in ast.walk(_code(name)):
-            if isinstance(node, ast.Import):
-                todo += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                todo += [node.module or "", *(f"{node.module}.{a.name}" for a in node.names)]
+        todo += [name.rpartition(".")[0], *_imports(name)]
     return found
 
 
-def _concern(name: str, named: set[str]) -> str:
-    """The code of a module; of a register without the entries that nobody names."""
+@cache
+def _imports(name: str) -> tuple[str, ...]:
+    """What a module imports, by names of modules that may or may not be ours."""
+    found: list[str] = []
+    for node in _nodes(name):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            found += [node.module or "", *(f"{node.module}.{a.name}" for a in node.names)]
+    return tuple(found)
+
+
+@cache
+def _dumped(name: str) -> str:
+    """The code of a module, however it is laid out."""
+    return "\n".join(ast.dump(node) for node in _code(name).body)
+
+
+def _entries(name: str, named: set[str]) -> str:
+    """The code of a register without the entries that nobody names."""
     parts = []
     for node in _code(name).body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict):
@@ -89,10 +102,9 @@ def _concern(name: str, named: set[str]) -> str:
 @cache
 def _strings(name: str) -> frozenset[str]:
     """All texts in the code of a module."""
-    nodes = ast.walk(_code(name))
     return frozenset(
         node.value
-        for node in nodes
+        for node in _nodes(name)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     )
 
@@ -108,11 +120,19 @@ def _file(name: str) -> Path | None:
     return None
 
 
-def _data_files(name: str) -> list[Path]:
-    """Files beside a module that share its name."""
+@cache
+def _data(name: str) -> bytes:
+    """What stands in the data files beside a module that share its name."""
     path = ROOT.joinpath(*name.split("."))
     found = path.parent.glob(f"{path.name}.*") if path.parent.is_dir() else []
-    return sorted(file for file in found if file.is_file() and file.suffix in DATA_SUFFIXES)
+    files = sorted(file for file in found if file.is_file() and file.suffix in DATA_SUFFIXES)
+    return b"".join(file.read_bytes() for file in files)
+
+
+@cache
+def _nodes(name: str) -> tuple[ast.AST, ...]:
+    """All nodes of a module's syntax tree: walking it anew for each question takes seconds."""
+    return tuple(ast.walk(_code(name)))
 
 
 @cache

@@ -194,6 +194,14 @@ def write_table(
         pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
 
 
+def write_tables(
+    folder: Path | str, frames: Mapping[str, pd.DataFrame], origin: Mapping[str, Any]
+) -> None:
+    """Write tables into one folder, each under the name that ``tables.py`` has for it."""
+    for name, frame in frames.items():
+        write_table(Path(folder) / f"{name}.parquet", frame, name, origin)
+
+
 def read_table(path: Path | str, name: str) -> pd.DataFrame:
     """Read a table, check its checksum and that it has the columns promised for ``name``."""
     path = Path(path)

@@ -1,5 +1,7 @@
 """A database of labelled train patches, searched exactly with faiss."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from patchbench.errors import UserError
@@ -66,7 +68,7 @@ class Scaling:
         """What was fitted, as arrays."""
         return {"mean": self.mean, "scale": self.scale} if self.kind == "standardise" else {}
 
-    def restore(self, state: dict[str, np.ndarray]) -> "Scaling":
+    def restore(self, state: Mapping[str, np.ndarray]) -> "Scaling":
         """Take back what :meth:`state` gave."""
         if self.kind == "standardise":
             self.mean, self.scale = state["mean"], state["scale"]
@@ -107,6 +109,50 @@ class Database:
         apart -= queries
         result: np.ndarray = np.square(apart, out=apart).sum(axis=1)
         return result
+
+
+class ClassDatabases:
+    """One database for each class that has train patches: how near is the nearest of each.
+
+    Parameters
+    ----------
+    scaling : Scaling
+        Fitted; queries go through it.
+    reference : float32 array, (n_reference, dim)
+        Train patches, scaled, class after class; searched where they lie.
+    labels : int array, (n_reference,)
+        Their classes, ascending.
+    threads : int
+        Threads of a search.
+    """
+
+    def __init__(
+        self, scaling: Scaling, reference: np.ndarray, labels: np.ndarray, threads: int
+    ) -> None:
+        self._scaling, self._reference, self._labels = scaling, reference, labels
+        self.classes, starts = np.unique(labels, return_index=True)
+        self._databases = [Database(part, threads) for part in np.split(reference, starts[1:])]
+
+    def squared_distances(self, embeddings: np.ndarray) -> np.ndarray:
+        """To the nearest train patch of each class: float32 array, (n_patches, n_found)."""
+        found = np.empty((len(embeddings), len(self._databases)), np.float32)
+        for part in query_chunks(*embeddings.shape):
+            queries = self._scaling(embeddings[part])
+            for column, database in enumerate(self._databases):
+                found[part, column] = database.squared_distance(queries)
+        return found
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was fitted, as arrays: the databases, scaled, and their labels."""
+        return self._scaling.state() | {"reference": self._reference, "labels": self._labels}
+
+    @classmethod
+    def restored(
+        cls, scaling: str, state: Mapping[str, np.ndarray], threads: int
+    ) -> "ClassDatabases":
+        """Build again from what :meth:`state` gave."""
+        fitted = Scaling(scaling).restore(state)
+        return cls(fitted, state["reference"], state["labels"], threads)
 
 
 def query_chunks(n_queries: int, dim: int) -> list[slice]:

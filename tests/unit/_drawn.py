@@ -89,6 +89,19 @@ STUDIES = {
     for f in (make_study, tiny, crowded, sized, noisy, parted, holed, without_results)
 }
 
+# what some studies are there for; the others are drawn by every figure
+OF_INTEREST = {
+    "sized": (
+        "auc_against_patch_size",
+        "auc_against_runtime",
+        "fusion_comparison",
+        "fusion_matrix",
+    ),
+    "noisy": ("auc_against_runtime", "background_votes", "detector_sweep", "overlays"),
+    "parted": ("blackout_curves", "error_consistency", "parts_interaction", "shuffle_curves"),
+}
+DRAWN = [(kind, name) for kind in STUDIES for name in OF_INTEREST.get(kind, FIGURES)]
+
 
 @cache
 def drawn(kind: str, name: str) -> Figure:

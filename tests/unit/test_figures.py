@@ -11,18 +11,11 @@ from patchbench import results_table as results
 from patchbench.figures import _style as style
 from patchbench.stages import draw
 from patchbench.study import Study
-from unit._drawn import (
-    FIGURES,
-    STUDIES,
-    drawn,
-    texts,
-    tiny,
-)
+from unit._drawn import DRAWN, FIGURES, drawn, texts, tiny
 from unit._synthetic_study import make_study
 
 
-@pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("kind", STUDIES)
+@pytest.mark.parametrize(("kind", "name"), DRAWN)
 def test_every_study_draws_at_printed_width_without_overlap_or_cut_text(
     kind: str, name: str
 ) -> None:

@@ -18,6 +18,13 @@ FILES = {
 }
 
 
+def forget() -> None:
+    """Have modules read anew."""
+    for function in vars(module).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+
+
 @pytest.fixture
 def hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name, text in FILES.items():
@@ -29,15 +36,13 @@ def hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def after(edit: dict[str, str]) -> dict[str, str]:
         for name, text in edit.items():
             (tmp_path / name).write_text(text, encoding="utf-8")
-        for cached in (module.fingerprint, module._file, module._code, module._strings):
-            cached.cache_clear()
+        forget()
         return {
             name: module.fingerprint(f"pkg.{name}") for name in ("one", "two", "alone", "reader")
         }
 
     yield after
-    for cached in (module.fingerprint, module._file, module._code, module._strings):
-        cached.cache_clear()
+    forget()
     shutil.rmtree(tmp_path)
 
 

@@ -31,7 +31,7 @@ def test_every_detector_is_swept_as_filter_and_as_weights(project: Path) -> None
     ways = {(use, applied) for use in ("filter", "weight") for applied in ("train", "test", "both")}
     in_train = {way for way in ways if way[1] == "train"}
     assert found.pop("small_loss") == in_train  # it needs labels, and test labels nobody may see
-    assert set(found) == {"random", "oracle_mask", "low_variance", "gradcam"}
+    assert set(found) == {"random", "oracle_mask", "low_variance", "spectral_residual", "gradcam"}
     assert all(way == ways for way in found.values())
 
 
@@ -120,8 +120,22 @@ def test_overlays_show_test_images_with_their_maps_and_what_is_kept(project: Pat
     rows = [explained.index[explained["image_row"] == row][0] for row in table.index]
     np.testing.assert_array_equal(found["maps/gradcam/resnet18"], maps[rows])
     assert "maps/evidence/bagnet17" in found
+    assert "maps/abmil/bagnet17" in found
     by_object = found["kept/oracle_mask"] * found["masks"]
     assert by_object.sum() / found["masks"].sum() > np.nanmean(found["kept/oracle_mask"])
+
+
+def test_votes_are_weighed_by_what_detectors_say(project: Path) -> None:
+    rows = table(project, "predictions")
+    found = {
+        name: np.stack(list(part["probabilities"]))
+        for name, part in rows[
+            (rows["classifier"] == "logistic") & (rows["split"] == "test")
+        ].groupby("fusion")
+    }
+    for name in ("saliency_weight", "gradcam_weight"):
+        assert found[name].shape == found["mean_probability"].shape
+        assert not np.allclose(found[name], found["mean_probability"]), name
 
 
 def test_every_run_is_put_to_the_experiments_that_it_can_be_put_to(project: Path) -> None:
@@ -153,7 +167,7 @@ def test_parts_of_a_bagnet_with_its_own_head_act_on_their_own(project: Path) -> 
     assert (r["resnet18", "own_head"] < 0.9999).all()
 
 
-def test_an_edited_detector_reruns_detectors_and_sweep_only(project: Path) -> None:
+def test_an_edited_detector_reruns_what_descends_from_it_only(project: Path) -> None:
     path = project / "src/patchbench/detectors/low_variance.py"
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("-grey.std(", "-2 * grey.std("), encoding="utf-8")
@@ -161,4 +175,5 @@ def test_an_edited_detector_reruns_detectors_and_sweep_only(project: Path) -> No
         jobs = due(project, f"{STUDY}/metrics.parquet", overlay=NOISY)
     finally:
         path.write_text(text, encoding="utf-8")
-    assert jobs == {"detect": 1, "sweep": 1, "collect": 1}
+    # votes are fused again, because some rules weigh them by what detectors say
+    assert jobs == {"detect": 1, "sweep": 1, "fuse": 1, "pool": 1, "collect": 1}

@@ -56,7 +56,7 @@ def test_every_run_has_every_metric_in_its_range(project: Path) -> None:
     metrics = table(project, "metrics")
     keys = ["patches", "encoder", "classifier", "fusion", "level", "metric"]
     assert not metrics.duplicated(keys).any()
-    assert len(metrics) == 4 * (6 * (1 + 5) + 1)  # 4 metrics x (6 runs x (patch + 5 rules) + CNN)
+    assert len(metrics) == 4 * (5 * (1 + 5) + 1)  # 4 metrics x (5 runs x (patch + 5 rules) + CNN)
     bounded = metrics[metrics["metric"] != "log_loss"]
     assert bounded["value"].between(0, 1).all()
     assert (metrics["low"] <= metrics["value"]).all()
@@ -165,7 +165,7 @@ def test_a_changed_stride_reruns_what_descends_from_the_patches(project: Path) -
     assert "prepare" not in jobs
     assert "cnn" not in jobs
     assert jobs["cut"] == 2
-    assert jobs["fit_encoder"] == 4
+    assert jobs["fit_encoder"] == 3
 
 
 def test_a_new_encoder_leaves_the_others_alone(project: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_new_encoder_leaves_the_others_alone(project: Path) -> None:
         project,
         "--config",
         "encoders={fresh: {type: random_projection, dim: 8}}",
-        "benchmark={encoders: [random_projection, sift, tile2vec, bagnet17, fresh]}",
+        "benchmark={encoders: [tile2vec, sift, bagnet17, fresh]}",
     )
     assert jobs["fit_encoder"] == 1
     assert jobs["encode"] == 2

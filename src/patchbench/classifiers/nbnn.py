@@ -13,12 +13,11 @@ from typing import ClassVar
 import numpy as np
 
 from patchbench.reference import (
-    Database,
+    ClassDatabases,
     Scaling,
     best_bandwidth,
     check_room,
     check_settings,
-    query_chunks,
 )
 from patchbench.sampling import draw_balanced
 from patchbench.scores import placed
@@ -77,45 +76,33 @@ class Classifier:
         """
         check_room(self.n_reference, n_classes)
         rows = draw_balanced(labels, self.n_reference, derive(self.seed, "classifier", "nbnn"))
-        self._scaling = Scaling(self.scaling).fit(embeddings)
         rows = rows[np.argsort(labels[rows], kind="stable")]
-        self._build(self._scaling.of_rows(embeddings, rows), labels[rows], n_classes)
-        known = np.isin(val_labels, self._classes)
-        columns = np.searchsorted(self._classes, val_labels[known])
+        scaling = Scaling(self.scaling).fit(embeddings)
+        reference = scaling.of_rows(embeddings, rows)
+        self._databases = ClassDatabases(scaling, reference, labels[rows], self.threads)
+        self._n_classes, classes = n_classes, self._databases.classes
+        known = np.isin(val_labels, classes)
+        columns = np.searchsorted(classes, val_labels[known])
         self.bandwidth = best_bandwidth(self.squared_distances(val_embeddings)[known], columns)
-
-    def _build(self, reference: np.ndarray, labels: np.ndarray, n_classes: int) -> None:
-        """Take reference patches, class after class, as one database a class without a copy."""
-        self._reference, self._labels, self._n_classes = reference, labels, n_classes
-        self._classes, starts = np.unique(labels, return_index=True)
-        parts = np.split(reference, starts[1:])
-        self._databases = [Database(part, self.threads) for part in parts]
 
     def squared_distances(self, embeddings: np.ndarray) -> np.ndarray:
         """To the nearest reference patch of each class that has any: (n_patches, n_found)."""
-        found = np.empty((len(embeddings), len(self._databases)), np.float32)
-        for part in query_chunks(*embeddings.shape):
-            queries = self._scaling(embeddings[part])
-            for column, database in enumerate(self._databases):
-                found[part, column] = database.squared_distance(queries)
-        return found
+        return self._databases.squared_distances(embeddings)
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """Minus squared distance over bandwidth: float32 array, (n_patches, n_classes)."""
         scores = -self.squared_distances(embeddings) / self.bandwidth
-        return placed(scores, self._classes, self._n_classes)
+        return placed(scores, self._databases.classes, self._n_classes)
 
     def state(self) -> dict[str, np.ndarray]:
-        """What was fitted, as arrays: the database, scaled, and its labels."""
-        return self._scaling.state() | {
-            "reference": self._reference,
-            "labels": self._labels,
+        """What was fitted, as arrays: the databases, scaled, and their labels."""
+        return self._databases.state() | {
             "n_classes": np.array(self._n_classes),
             "bandwidth": np.array(self.bandwidth),
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Take back what :meth:`state` gave."""
-        self._scaling = Scaling(self.scaling).restore(state)
-        self._build(state["reference"], state["labels"], int(state["n_classes"]))
+        self._databases = ClassDatabases.restored(self.scaling, state, self.threads)
+        self._n_classes = int(state["n_classes"])
         self.bandwidth = float(state["bandwidth"])

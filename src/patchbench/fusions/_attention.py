@@ -1,5 +1,6 @@
 """Networks over an image's patches, trained on embeddings of train, the epoch chosen on val."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -22,7 +23,7 @@ _PAIRS_AT_ONCE = 2**23
 
 
 @dataclass(kw_only=True)
-class Attention:
+class Attention(ABC):
     """A network over the bag; subclasses say which.
 
     Parameters
@@ -168,8 +169,9 @@ class Attention:
     def _built(self, n_classes: int) -> "nn.Module":
         return self._build(self._basis.shape[1], n_classes).to(self.device)
 
+    @abstractmethod
     def _build(self, dim: int, n_classes: int) -> "nn.Module":
-        raise NotImplementedError
+        """Network from embeddings of ``dim`` numbers to logits of ``n_classes`` classes."""
 
     def _asked(self, bags: EmbeddedBags) -> tuple[np.ndarray, np.ndarray]:
         import torch

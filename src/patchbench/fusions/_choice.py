@@ -1,5 +1,6 @@
 """Choose a setting of a rule on images that nothing was fitted on."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Self
@@ -31,7 +32,7 @@ def lowest_log_loss(
 
 
 @dataclass
-class ChosenOnVal:
+class ChosenOnVal(ABC):
     """A rule with one number, the candidate that is best on val by log-loss.
 
     Parameters
@@ -68,5 +69,6 @@ class ChosenOnVal:
         return {self.number: self.value if np.isfinite(self.value) else None}
 
     @staticmethod
+    @abstractmethod
     def _fuse(bags: Bags, value: float) -> np.ndarray:
-        raise NotImplementedError
+        """Probabilities of each image with this value: float array, (n_images, n_classes)."""

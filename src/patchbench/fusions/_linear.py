@@ -1,5 +1,6 @@
 """A linear classifier on one pooled embedding an image."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
@@ -16,7 +17,7 @@ _ROUNDS = 300
 
 
 @dataclass(kw_only=True)
-class PooledLinear:
+class PooledLinear(ABC):
     """Logistic regression on pooled embeddings, standardised; its strength is chosen on val.
 
     Parameters
@@ -94,6 +95,6 @@ class PooledLinear:
         return self
 
     @staticmethod
+    @abstractmethod
     def pool(embeddings: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """One row an image, of embeddings (n_patches, dim) that begin at ``starts``."""
-        raise NotImplementedError

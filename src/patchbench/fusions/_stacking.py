@@ -1,5 +1,6 @@
 """A second classifier, on top of what the patches of an image say together."""
 
+from abc import ABC, abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -52,7 +53,7 @@ def fit_stack(features: np.ndarray, labels: np.ndarray, seed: int = 0) -> Any:
     return search.fit(features, labels).best_estimator_
 
 
-class Stack:
+class Stack(ABC):
     """A rule that learns from features of images; subclasses say what these are."""
 
     def fit(self, bags: Bags, labels: np.ndarray) -> Self:
@@ -76,5 +77,6 @@ class Stack:
     def _prepare(self, bags: Bags) -> None:
         """Note what the features need to know of the images that they are learned from."""
 
+    @abstractmethod
     def _features(self, bags: Bags) -> np.ndarray:
-        raise NotImplementedError
+        """One row an image, float array (n_images, n_features)."""

@@ -16,12 +16,11 @@ from patchbench.bags import softmax
 from patchbench.embedded import EmbeddedBags
 from patchbench.fusions._stacking import refuse_missing_classes
 from patchbench.reference import (
-    Database,
+    ClassDatabases,
     Scaling,
     best_bandwidth,
     check_room,
     check_settings,
-    query_chunks,
 )
 from patchbench.sampling import draw_balanced
 from patchbench.seeds import derive
@@ -70,8 +69,9 @@ class Fusion:
         own = labels[train.image_of]
         drawn = draw_balanced(own, self.n_reference, derive(self.seed, "fusion", "nbnn"))
         rows, order = train.take(drawn), np.argsort(own[drawn], kind="stable")
-        self._scaling = Scaling(self.scaling).fit(rows)
-        self._build(self._scaling.of_rows(rows, order), own[drawn][order])
+        scaling = Scaling(self.scaling).fit(rows)
+        reference = scaling.of_rows(rows, order)
+        self._databases = ClassDatabases(scaling, reference, own[drawn][order], self.threads)
         self.bandwidth = best_bandwidth(self._distances(val), val_labels)
         return self
 
@@ -85,36 +85,20 @@ class Fusion:
         return {"bandwidth": self.bandwidth}
 
     def state(self) -> dict[str, np.ndarray]:
-        """What was fitted, as arrays: the database, scaled, and its labels."""
-        return self._scaling.state() | {
-            "reference": self._reference,
-            "labels": self._labels,
-            "bandwidth": np.array(self.bandwidth),
-        }
+        """What was fitted, as arrays: the databases, scaled, and their labels."""
+        return self._databases.state() | {"bandwidth": np.array(self.bandwidth)}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> Self:
         """Take back what :meth:`state` gave."""
-        self._scaling = Scaling(self.scaling).restore(dict(state))
-        self._build(state["reference"], state["labels"])
+        self._databases = ClassDatabases.restored(self.scaling, state, self.threads)
         self.bandwidth = float(state["bandwidth"])
         return self
-
-    def _build(self, reference: np.ndarray, labels: np.ndarray) -> None:
-        """Take reference patches, class after class, as one database a class without a copy."""
-        self._reference, self._labels = reference, labels
-        starts = np.flatnonzero(np.diff(labels)) + 1
-        parts = np.split(reference, starts)
-        self._databases = [Database(part, self.threads) for part in parts]
 
     def _distances(self, bags: EmbeddedBags) -> np.ndarray:
         """Mean squared distance to the nearest reference patch of each class, by image."""
 
         def pool(embeddings: np.ndarray, starts: np.ndarray) -> np.ndarray:
-            found = np.empty((len(embeddings), len(self._databases)))
-            for part in query_chunks(*embeddings.shape):
-                queries = self._scaling(embeddings[part])
-                for column, database in enumerate(self._databases):
-                    found[part, column] = database.squared_distance(queries)
+            found = self._databases.squared_distances(embeddings).astype(float)
             sizes = np.diff(np.append(starts, len(embeddings)))
             mean: np.ndarray = np.add.reduceat(found, starts, axis=0) / sizes[:, None]
             return mean

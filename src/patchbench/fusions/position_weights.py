@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.optimize import minimize
 
 from patchbench.bags import Bags
 from patchbench.cross_fit import deal
@@ -87,6 +86,8 @@ class Fusion:
             pull = weights * (of_true / right[image_of] - 1 / total[image_of])
             slope = -np.bincount(cells, weights=pull, minlength=n_cells) + penalty * theta
             return float(-np.log(right / total).sum() + penalty / 2 * theta @ theta), slope
+
+        from scipy.optimize import minimize
 
         found: np.ndarray = minimize(loss, np.zeros(n_cells), jac=True, method="L-BFGS-B").x
         return found

@@ -4,15 +4,12 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 from patchbench import plugins
 from patchbench.bags import softmax
 from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
-from patchbench.evaluation import metric_rows, prediction_rows, roc_rows
-from patchbench.io import provenance, read_array, read_state, read_table, write_table
+from patchbench.evaluation import DecisionTables
+from patchbench.io import provenance, read_array, read_state, read_table, write_tables
 from patchbench.networks.whole_image import open_cnn
 from patchbench.study import NONE
 
@@ -35,21 +32,11 @@ def run(args: argparse.Namespace) -> Work:
     images = read_array(args.images)
     table = read_table(args.images.with_suffix(".parquet"), "images")
     decided, watch = {}, Stopwatch()
-    for split in ("val", "test"):
-        rows = np.flatnonzero(table["split"] == split)
+    val, test = (table[table["split"] == split] for split in ("val", "test"))
+    for split, part in (("val", val), ("test", test)):
         with watch:
-            logits = cnn.predict_logits(images, rows)
-        decided[split] = (table.iloc[rows], softmax(logits))
-    predictions = [prediction_rows(rows, NONE, each) for rows, each in decided.values()]
-    test, probabilities = decided["test"]
-    labels = test["label"].to_numpy()
-    own = np.arange(len(labels))
-    tables = {
-        "predictions": pd.concat(predictions, ignore_index=True),
-        "metrics": metric_rows(args.about, "image", NONE, labels, probabilities, own),
-        "roc": roc_rows("image", NONE, labels, probabilities),
-    }
-    origin = provenance("cnn_predict", args.code, args.spec)
-    for name, frame in tables.items():
-        write_table(args.out / f"{name}.parquet", frame, name, origin)
-    return Work(len(predictions[0]) + len(predictions[1]), "image", cnn.device, watch.elapsed_s)
+            decided[split] = softmax(cnn.predict_logits(images, part.index.to_numpy()))
+    found = DecisionTables(args.about, val, test)
+    found.add(NONE, decided["val"], decided["test"])
+    write_tables(args.out, found.tables(), provenance("cnn_predict", args.code, args.spec))
+    return Work(len(val) + len(test), "image", cnn.device, watch.elapsed_s)

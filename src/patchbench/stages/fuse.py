@@ -5,10 +5,8 @@ import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from patchbench import plugins
 from patchbench.bags import softmax
@@ -22,7 +20,7 @@ from patchbench.calibration import (
 )
 from patchbench.cost import Stopwatch, Work
 from patchbench.cross_fit import decide
-from patchbench.evaluation import fusion_test_rows, metric_rows, prediction_rows, roc_rows
+from patchbench.evaluation import DecisionTables, fusion_test_rows
 from patchbench.io import (
     provenance,
     read_array,
@@ -30,10 +28,9 @@ from patchbench.io import (
     read_state,
     read_table,
     write_json,
-    write_table,
+    write_tables,
 )
 from patchbench.split_bags import split_bags
-from patchbench.study import NONE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,45 +57,28 @@ def run(args: argparse.Namespace) -> Work:
     noise = read_state(args.noise) if args.noise else None
     val, test = (split_bags(index, logits, split, side_px, noise) for split in ("val", "test"))
     scale = temperature(val.bags.patch_logits, np.repeat(val.labels, val.bags.bag_sizes))
-    reliability = [reliability_rows(args.about, test.bags, test.labels, scale)]
+    reliability = reliability_rows(args.about, test.bags, test.labels, scale)
     if args.calibration == TEMPERATURE:
         val, test = (replace(part, bags=divided(part.bags, scale)) for part in (val, test))
     build = {
         name: partial(plugins.build, "fusions", name, spec) for name, spec in args.fusions.items()
     }
     rules = {name: new().fit(val.bags, val.labels) for name, new in build.items()}
+    found, watch = DecisionTables(args.about, val.images, test.images), Stopwatch()
     image_of = np.repeat(np.arange(len(test.labels)), test.bags.bag_sizes)
-    votes, vote_labels = softmax(test.bags.patch_logits), test.labels[image_of]
-    metrics = [metric_rows(args.about, "patch", NONE, vote_labels, votes, image_of)]
-    roc = [roc_rows("patch", NONE, vote_labels, votes)]
-    predictions, decisions, watch = [], dict[str, np.ndarray](), Stopwatch()
+    found.add_votes(softmax(test.bags.patch_logits), image_of)
     for name, rule in rules.items():
         on_val = decide(build[name], val.bags, val.labels)
         with watch:
-            probabilities = rule.fuse(test.bags)
-        predictions.append(prediction_rows(val.images, name, on_val))
-        predictions.append(prediction_rows(test.images, name, probabilities))
-        decisions[name], each = probabilities, np.arange(len(probabilities))
-        metrics.append(metric_rows(args.about, "image", name, test.labels, probabilities, each))
-        roc.append(roc_rows("image", name, test.labels, probabilities))
-    tests = [fusion_test_rows(args.about, test.labels, decisions)]
-    parts = {"predictions": predictions, "roc": roc, "fusion_tests": tests, "metrics": metrics}
-    _write(args, rules, scale, parts | {"reliability": reliability})
-    return Work(len(rules) * len(test.labels), "image decision", work_s=watch.elapsed_s)
-
-
-def _write(
-    args: argparse.Namespace,
-    rules: dict[str, Any],
-    scale: float,
-    parts: dict[str, list[pd.DataFrame]],
-) -> None:
-    spec = {"fusions": args.fusions, "calibration": args.calibration}
-    origin = provenance("fuse", args.code, spec)
+            on_test = rule.fuse(test.bags)
+        found.add(name, on_val, on_test)
+    tests = fusion_test_rows(args.about, test.labels, found.decisions)
+    tables = found.tables() | {"fusion_tests": tests, "reliability": reliability}
+    origin = provenance(
+        "fuse", args.code, {"fusions": args.fusions, "calibration": args.calibration}
+    )
     chosen = {name: getattr(rule, "chosen", {}) for name, rule in rules.items()}
-    found = {"chosen": chosen, "calibration": args.calibration, "temperature": scale}
-    write_json(args.out / "fusions.json", found, origin)
-    for name, tables in parts.items():
-        write_table(
-            args.out / f"{name}.parquet", pd.concat(tables, ignore_index=True), name, origin
-        )
+    fitted = {"chosen": chosen, "calibration": args.calibration, "temperature": scale}
+    write_json(args.out / "fusions.json", fitted, origin)
+    write_tables(args.out, tables, origin)
+    return Work(found.n_decisions, "image decision", work_s=watch.elapsed_s)

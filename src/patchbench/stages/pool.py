@@ -15,13 +15,7 @@ import pandas as pd
 from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
 from patchbench.devices import resolve
-from patchbench.evaluation import (
-    fusion_test_rows,
-    metric_rows,
-    prediction_rows,
-    preferred_fusion,
-    roc_rows,
-)
+from patchbench.evaluation import DecisionTables, fusion_test_rows, preferred_fusion
 from patchbench.io import (
     provenance,
     read_array,
@@ -30,7 +24,7 @@ from patchbench.io import (
     read_table,
     write_json,
     write_state,
-    write_table,
+    write_tables,
 )
 from patchbench.split_bags import embedded_bags
 
@@ -55,9 +49,8 @@ def run(args: argparse.Namespace) -> Work:
         embedded_bags(index, args.embeddings, dim, split, side_px) for split in ("val", "test")
     )
     device, state = resolve(args.device), read_state(args.state)
-    predictions, metrics, roc = [], [], []
-    decisions, attention, chosen = dict[str, np.ndarray](), dict[str, np.ndarray](), {}
-    watch, each = Stopwatch(), np.arange(len(test.labels))
+    found, watch = DecisionTables(args.about, val.images, test.images), Stopwatch()
+    attention, chosen = dict[str, np.ndarray](), {}
     for name, spec in args.fusions.items():
         fixed = {"seed": args.seed, "device": device, "threads": args.threads}
         rule = plugins.build("fusions", name, spec, **fixed)
@@ -65,25 +58,17 @@ def run(args: argparse.Namespace) -> Work:
         learned = _of(state, name)
         rule.restore(learned)
         with watch:
-            decisions[name] = rule.fuse(test.bags)
-        predictions.append(prediction_rows(val.images, name, rule.fuse(val.bags)))
-        predictions.append(prediction_rows(test.images, name, decisions[name]))
-        metrics.append(metric_rows(args.about, "image", name, test.labels, decisions[name], each))
-        roc.append(roc_rows("image", name, test.labels, decisions[name]))
+            on_test = rule.fuse(test.bags)
+        found.add(name, rule.fuse(val.bags), on_test)
         chosen[name] = rule.chosen | {"fit_s": float(learned["fit_s"])}
         if hasattr(rule, "attention"):
             attention[name] = rule.attention(test.bags)
-    tests = [_tests(args, test.images, decisions)]
+    tests = _tests(args, test.images, found.decisions)
     origin = provenance("pool", args.code, args.fusions)
     write_state(args.out / "attention.npz", attention, origin)
     write_json(args.out / "fusions.json", {"chosen": chosen}, origin)
-    parts = {"predictions": predictions, "roc": roc, "fusion_tests": tests, "metrics": metrics}
-    for table, frames in parts.items():
-        write_table(
-            args.out / f"{table}.parquet", pd.concat(frames, ignore_index=True), table, origin
-        )
-    n_decisions = len(decisions) * len(test.labels)
-    return Work(n_decisions, "image decision", device, watch.elapsed_s)
+    write_tables(args.out, found.tables() | {"fusion_tests": tests}, origin)
+    return Work(found.n_decisions, "image decision", device, watch.elapsed_s)
 
 
 def _of(state: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
