@@ -60,7 +60,6 @@ class Stack(ABC):
         """Learn from these (val) images."""
         rule = type(self).__module__.rpartition(".")[2]
         refuse_missing_classes(labels, bags.patch_logits.shape[1], rule)
-        self._prepare(bags)
         self._stack: Any = fit_stack(self._features(bags), labels)
         return self
 
@@ -73,9 +72,6 @@ class Stack(ABC):
     def chosen(self) -> dict[str, float]:
         """What was fitted, apart from the weights."""
         return {"strength": float(self._stack[-1].C)}
-
-    def _prepare(self, bags: Bags) -> None:
-        """Note what the features need to know of the images that they are learned from."""
 
     @abstractmethod
     def _features(self, bags: Bags) -> np.ndarray:

@@ -7,7 +7,7 @@ mean of its patches says.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -27,8 +27,10 @@ class Fusion(Stack):
     summary: ClassVar[str] = "logistic regression on the probabilities of every place of the grid"
     source: ClassVar[str] = "Wolpert 1992"
 
-    def _prepare(self, bags: Bags) -> None:
+    def fit(self, bags: Bags, labels: np.ndarray) -> Self:
+        """Note the places of these (val) images, then learn."""
         self._cells = distinct(bags.centers)
+        return super().fit(bags, labels)
 
     def _features(self, bags: Bags) -> np.ndarray:
         """Probabilities by place: float64 (n_images, n_cells * n_classes)."""
