@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup study test lint format
+.PHONY: help setup study test test-slurm lint format
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY) ## make .venv from envs/requirements.txt
 
@@ -26,6 +26,9 @@ study: $(READY) ## run the default study; its report is results/studies/scenes/r
 
 test: $(READY) ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-slurm: $(READY) ## run the workflow on a SLURM that is installed for it: root on Debian only
+	PATCHBENCH_SLURM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/workflow/test_slurm.py
 
 lint: $(READY) ## check style, types, rules and spelling
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ import yaml
 from patchbench import plugins
 from patchbench.readme import fill
 from patchbench.stages.readme import filled
+from patchbench.table_docs import tables_page
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -16,6 +17,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
     assert filled(ROOT) == README, "run: .venv/bin/python -m patchbench readme"
+
+
+def test_the_page_of_tables_is_that_of_the_code() -> None:
+    page = (ROOT / "docs/tables.md").read_text(encoding="utf-8")
+    assert page == tables_page(), "run: .venv/bin/python -m patchbench readme"
 
 
 def test_a_missing_block_is_noticed() -> None:

@@ -17,13 +17,15 @@ JOINS = {
     "left_out",
     "report",
     "readme",
+    "table_docs",
+    "doctor_study",
 }  # know plug-ins by name, and serve the stages
 TOP = {"stages", "__main__"}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def level(part: str) -> int:
-    groups = [{"networks"}, PLUGINS, JOINS, TOP]
+    groups = [{"networks", "streaming"}, PLUGINS, JOINS, TOP]
     return next((i for i, group in enumerate(groups, start=1) if part in group), 0)
 
 

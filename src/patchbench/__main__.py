@@ -3,11 +3,12 @@
 import argparse
 import ast
 import json
+import os
+import shlex
 import sys
 from pathlib import Path
 
 from patchbench import __version__, plugins, stages
-from patchbench.cost import measured
 from patchbench.devices import DEVICES, limit_threads
 from patchbench.errors import UserError
 
@@ -37,9 +38,18 @@ def _run(stage: str, argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
+    if hasattr(module, "answer"):  # a question, no work: it costs nothing and leaves nothing
+        try:
+            return int(module.answer(parser.parse_args(argv)))
+        except BrokenPipeError:  # a reader such as head has seen enough; what is left goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+    from patchbench.cost import measured  # needs NumPy, which doctor may find missing
+
     _add_common_arguments(parser)
     args = parser.parse_args(argv)
-    with measured(args.cost, stage, args.about, args.threads) as done:
+    command = shlex.join(["python", "-m", "patchbench", stage, *argv])
+    with measured(args.cost, stage, args.about, args.threads, command) as done:
         done.append(module.run(args))
     return 0
 

@@ -1,16 +1,24 @@
 """Area under the ROC curve, for thousands of weightings of the images at once.
 
-A bootstrap draw is an integer weight per image. For patches, the AUC of a draw needs of each
-pair of a positive and a negative image only how often a patch of the one beats a patch of the
-other; with that table of wins, thousands of draws are one matrix product.
+A bootstrap draw is an integer weight per image. The scores of the positives are the rungs of a
+ladder; which rungs each negative stands below is the same in all draws. So the negatives are
+counted onto the ladder by one sparse product of a table, made once, with the weights of many
+draws, and a running sum up the ladder gives what each positive beats.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 FPR_GRID = np.linspace(0.0, 1.0, 201)
-_CHUNK_ELEMENTS = 1 << 22
-# the table of wins grows with the square of the number of images; past this, draw by draw
-_MOST_IMAGES_IN_TABLE = 2000
+# doubles that one round of draws works on: as many as stay in a core's cache
+_ROUND_ELEMENTS = 1 << 19
+_FEWEST_DRAWS = 16
+# predictions whose ladders are held at once, all classes of them
+_LADDER_ELEMENTS = 1 << 22
+
+Ranked = tuple[np.ndarray, np.ndarray]  # which rows are positive, bool; their scores, float
 
 
 def weighted_auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -35,38 +43,15 @@ def weighted_auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) ->
     >>> weighted_auc(np.array([False, True, True]), np.array([1.0, 1.0, 2.0]), np.ones((1, 3)))
     array([0.75])
     """
-    order = np.argsort(scores, kind="stable")
-    positive = labels[order]
-    ends = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    auc = np.empty(len(weights))
-    step = max(1, _CHUNK_ELEMENTS // max(1, len(scores)))
-    for start in range(0, len(weights), step):
-        chunk = weights[start : start + step][:, order].astype(np.float64)
-        # mass of each class up to and including each group of tied scores
-        above = np.cumsum(chunk * positive, axis=1)[:, ends]
-        below = np.cumsum(chunk * ~positive, axis=1)[:, ends]
-        in_group = np.diff(above, axis=1, prepend=0.0)
-        negatives_before = np.concatenate([np.zeros((len(chunk), 1)), below[:, :-1]], axis=1)
-        wins = (in_group * (negatives_before + below) / 2).sum(axis=1)
-        pairs = above[:, -1] * below[:, -1]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            auc[start : start + step] = np.where(pairs > 0, wins / pairs, np.nan)
-    return auc
+    return binary_auc_draws(labels, scores, np.arange(len(scores)), weights)
 
 
 def macro_auc(labels: np.ndarray, probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean over classes of the one-vs-rest AUC, for each row of weights.
+    """Mean over classes of the one-vs-rest AUC of images, for each row of weights.
 
     Classes without a positive or a negative example are left out of the mean.
     """
-    per_class = [
-        weighted_auc(labels == c, probabilities[:, c], weights)
-        for c in range(probabilities.shape[1])
-        if 0 < (labels == c).sum() < len(labels)
-    ]
-    if not per_class:
-        return np.full(len(weights), np.nan)
-    return np.mean(per_class, axis=0)
+    return auc_draws(labels, probabilities, np.arange(len(labels)), weights)
 
 
 def auc_draws(
@@ -80,7 +65,7 @@ def auc_draws(
         Class of each patch.
     probabilities : float array, (n, n_classes)
     image_of : int array, (n,)
-        Ascending; an image may be without patches.
+        Image of each patch, from 0; an image may be without patches.
     weights : float array, (n_draws, n_images)
         A row of ones gives the ordinary AUC.
 
@@ -89,14 +74,31 @@ def auc_draws(
     float64 array, (n_draws,)
         NaN where a draw lacks positives or negatives of a class.
     """
-    found = [
-        binary_auc_draws(labels == c, probabilities[:, c], image_of, weights)
+    problems = [
+        (labels == c, probabilities[:, c])
         for c in range(probabilities.shape[1])
         if 0 < (labels == c).sum() < len(labels)
     ]
-    if not found:
+    if not problems:
         return np.full(len(weights), np.nan)
-    return np.mean(found, axis=0)
+    mean: np.ndarray = _areas(problems, image_of, weights).mean(axis=0)
+    return mean
+
+
+def micro_auc_draws(
+    labels: np.ndarray, probabilities: np.ndarray, image_of: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """AUC of all classes' probabilities in one list, for each row of image weights.
+
+    Each prediction gives one positive, the probability of its label, and a negative for each other
+    class: a positive is compared with the negatives of all images, its own among them. Parameters
+    are those of `auc_draws`.
+    """
+    n_classes = probabilities.shape[1]
+    positive = labels[:, None] == np.arange(n_classes)
+    return binary_auc_draws(
+        positive.ravel(), probabilities.ravel(), np.repeat(image_of, n_classes), weights
+    )
 
 
 def binary_auc_draws(
@@ -106,37 +108,64 @@ def binary_auc_draws(
 
     An image may hold positive and negative patches.
     """
-    if weights.shape[1] > _MOST_IMAGES_IN_TABLE:
-        return _chunked(positive, scores, image_of, weights)
-    images, n_positive = np.unique(image_of[positive], return_counts=True)
-    others, starts, n_negative = np.unique(
-        image_of[~positive], return_index=True, return_counts=True
-    )
-    rivals = scores[~positive]
-    wins = np.empty((len(images), len(others)))
-    ends = np.cumsum(n_positive)
-    for row, (end, n) in enumerate(zip(ends, n_positive, strict=True)):
-        own = np.sort(scores[positive][end - n : end])
-        # how many of the image's patches are below each rival, and how many are not above it
-        lower = [np.searchsorted(own, rivals, side) for side in ("left", "right")]
-        wins[row] = np.add.reduceat(n - (lower[0] + lower[1]) / 2, starts)
-    for_positive, for_negative = weights[:, images], weights[:, others]
-    total = ((for_positive @ wins) * for_negative).sum(axis=1)
-    pairs = (for_positive @ n_positive) * (for_negative @ n_negative)
-    auc: np.ndarray = np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
-    return auc
+    area: np.ndarray = _areas([(positive, scores)], image_of, weights)[0]
+    return area
 
 
-def _chunked(
-    positive: np.ndarray, scores: np.ndarray, image_of: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """`weighted_auc` without ever holding all draws of all patches."""
-    step = max(1, 8 * _CHUNK_ELEMENTS // len(scores))
+def _areas(problems: Sequence[Ranked], image_of: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AUC of each problem, for each row of image weights: (n_problems, n_draws)."""
+    at_once = max(1, _LADDER_ELEMENTS // max(1, len(image_of)))
     parts = [
-        weighted_auc(positive, scores, weights[start : start + step][:, image_of])
-        for start in range(0, len(weights), step)
+        _areas_at_once(problems[start : start + at_once], image_of, weights)
+        for start in range(0, len(problems), at_once)
     ]
     return np.concatenate(parts)
+
+
+def _areas_at_once(
+    problems: Sequence[Ranked], image_of: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    n_draws, n_images = weights.shape
+    ladders = [_ladder(*problem, image_of, n_images) for problem in problems]
+    rungs = max(own.shape[0] for own, _ in ladders)
+    step = max(_FEWEST_DRAWS, _ROUND_ELEMENTS // (n_images + 2 * rungs + 1))
+    areas = np.full((len(problems), n_draws), np.nan)
+    for start in range(0, n_draws, step):
+        drawn = np.ascontiguousarray(weights[start : start + step].T, dtype=np.float64)
+        for row, (own, rivals) in enumerate(ladders):
+            mass, beaten = own @ drawn, rivals @ drawn
+            np.cumsum(beaten, axis=0, out=beaten)
+            wins = np.einsum("ud,ud->d", mass, beaten[:-1])
+            pairs = mass.sum(axis=0) * beaten[-1]
+            np.divide(wins, pairs, out=areas[row, start : start + step], where=pairs > 0)
+    return areas
+
+
+def _ladder(
+    positive: np.ndarray, scores: np.ndarray, image_of: np.ndarray, n_images: int
+) -> tuple[Any, Any]:
+    """Which images' patches stand on each rung, as sparse arrays of counts.
+
+    Returns
+    -------
+    own : sparse float64 array, (n_rungs, n_images)
+        Positives with the score of the rung.
+    rivals : sparse float64 array, (n_rungs + 1, n_images)
+        Negatives that the rung is the lowest to beat; a negative of the same score counts half
+        there and half one rung higher; in the last row those that no rung beats.
+    """
+    from scipy.sparse import csr_array
+
+    heights, rung = np.unique(scores[positive], return_inverse=True)
+    against, where = scores[~positive], image_of[~positive]
+    lower, upper = (np.searchsorted(heights, against, side) for side in ("left", "right"))
+    tied = lower != upper
+    count = np.concatenate([np.where(tied, 0.5, 1.0), np.full(tied.sum(), 0.5)])
+    places = np.concatenate([lower, upper[tied]]), np.concatenate([where, where[tied]])
+    rivals = csr_array((count, places), shape=(len(heights) + 1, n_images))
+    at = (rung, image_of[positive])
+    own = csr_array((np.ones(len(rung)), at), shape=(len(heights), n_images))
+    return own, rivals
 
 
 def macro_roc(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -44,6 +44,16 @@ class Ragged:
         """Row of the first patch of each image: int array, (n_images,)."""
         return np.cumsum(self.bag_sizes) - self.bag_sizes
 
+    def runs(self, n_images: int) -> list[tuple[slice, slice]]:
+        """Images and patches of runs of ``n_images`` images, fewer in the last."""
+        ends = np.append(0, np.cumsum(self.bag_sizes))
+        firsts = range(0, len(self.bag_sizes), n_images)
+        lasts = [min(first + n_images, len(self.bag_sizes)) for first in firsts]
+        return [
+            (slice(first, last), slice(int(ends[first]), int(ends[last])))
+            for first, last in zip(firsts, lasts, strict=True)
+        ]
+
     def _refuse_wrong_sizes(self, n_patches: int, centers: np.ndarray) -> None:
         """Refuse bags that do not add up, or one without a patch."""
         if self.bag_sizes.sum() != n_patches:
@@ -135,6 +145,15 @@ class Bags(Ragged):
     def max(self, values: np.ndarray) -> np.ndarray:
         """Largest of per-patch ``values`` over each image: (n_images, ...)."""
         return np.maximum.reduceat(values, self.starts, axis=0)
+
+    def pieces(self, n_images: int) -> "list[Bags]":
+        """The same votes, ``n_images`` images after the other: views, nothing is copied."""
+        found = []
+        for images, rows in self.runs(n_images):
+            noise = {name: scores[rows] for name, scores in self.noise.items()}
+            part = self.patch_logits[rows], self.bag_sizes[images], self.centers[rows]
+            found.append(Bags(*part, noise))
+        return found
 
     def of_images(self, chosen: np.ndarray) -> "Bags":
         """The bags of some images only; ``chosen`` is bool (n_images,)."""

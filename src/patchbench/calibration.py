@@ -8,7 +8,7 @@ decisions on val, by which rules are chosen, have seen it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,10 @@ from patchbench.bags import Bags
 from patchbench.evaluation import BOOTSTRAP_SEED, run_columns
 from patchbench.metrics import draw_weights, estimate, log_loss_draws
 from patchbench.paired import difference
+from patchbench.reliability import Reliability, levelled, reliability
 
 NO_CALIBRATION, TEMPERATURE = "none", "temperature"
 SETTINGS = (NO_CALIBRATION, TEMPERATURE)
-N_BINS = 15
 WHOLE = -1  # "bin" of what is measured over all bins
 _LOWEST, _HIGHEST = 0.01, 100.0
 
@@ -70,70 +70,6 @@ def divided(bags: Bags, by: float) -> Bags:
     return replace(bags, patch_logits=bags.patch_logits / bags.patch_logits.dtype.type(by))
 
 
-@dataclass(frozen=True)
-class Reliability:
-    """How sure and how right predictions are, in bins of how sure they are.
-
-    Attributes
-    ----------
-    confidence, share : float64 array, (n_bins,)
-        Mean confidence in a bin, NaN where it is empty; share of the predictions in it.
-    n : int array, (n_bins,)
-        Predictions in each bin.
-    accuracy : float64 array, (n_bins, 1 + n_draws)
-        Share of them that is right: as they are, then in each draw of images; NaN where empty.
-    ece : float64 array, (1 + n_draws,)
-        Expected calibration error: mean over bins of the distance between confidence and
-        accuracy, weighted by share.
-    """
-
-    confidence: np.ndarray
-    share: np.ndarray
-    n: np.ndarray
-    accuracy: np.ndarray
-    ece: np.ndarray
-
-
-def reliability(
-    labels: np.ndarray, probabilities: np.ndarray, image_of: np.ndarray, weights: np.ndarray
-) -> Reliability:
-    """Compare confidence, the probability of the likeliest class, with how often that is true.
-
-    Bins are of equal width, each with its upper end (Guo et al. 2017). The error is a sum of
-    distances, so chance raises it: that of few predictions lies above its true value, and that
-    of a draw of them above that.
-
-    Parameters
-    ----------
-    labels : int array, (n,)
-        True class of each prediction (of a patch: its image's).
-    probabilities : float array, (n, n_classes)
-        Rows sum to 1.
-    image_of : int array, (n,)
-        Which image each prediction belongs to, from 0 without gaps.
-    weights : float array, (1 + n_draws, n_images)
-        How often each image counts; see :func:`patchbench.metrics.draw_weights`.
-    """
-    sure = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    bins = np.clip(np.ceil(sure * N_BINS).astype(np.int64) - 1, 0, N_BINS - 1)
-    drawn, n_images = weights.astype(np.float64), weights.shape[1]
-
-    def summed(values: np.ndarray) -> np.ndarray:
-        """Sum per bin, for each row of weights: (1 + n_draws, n_bins)."""
-        cells = np.bincount(image_of * N_BINS + bins, values, minlength=n_images * N_BINS)
-        found: np.ndarray = drawn @ cells.reshape(n_images, N_BINS)
-        return found
-
-    n, hits, mass = summed(np.ones(len(sure))), summed(right.astype(np.float64)), summed(sure)
-    filled = n > 0
-    accuracy = np.divide(hits, n, out=np.full(n.shape, np.nan), where=filled)
-    confidence = np.divide(mass[0], n[0], out=np.full(N_BINS, np.nan), where=filled[0])
-    ece = np.abs(hits - mass).sum(axis=1) / n.sum(axis=1)
-    counts = n[0].astype(np.int64)
-    return Reliability(confidence, counts / counts.sum(), counts, accuracy.T, ece)
-
-
 def reliability_rows(
     about: Mapping[str, Any], bags: Bags, labels: np.ndarray, found: float
 ) -> pd.DataFrame:
@@ -164,7 +100,7 @@ def reliability_rows(
         for level, predicted in levels.items():
             about_rows = {"level": level, "calibrated": calibrated, "temperature": by}
             measured = reliability(*predicted, weights)
-            whole = {"ece": measured.ece, "log_loss": log_loss_draws(*predicted, weights)}
+            whole = {"ece": levelled(measured.ece), "log_loss": log_loss_draws(*predicted, weights)}
             own = _bin_rows(measured) + [_whole_row(name, whole[name], measured) for name in whole]
             for name, draws in whole.items():
                 if calibrated:

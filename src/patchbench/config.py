@@ -76,6 +76,10 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         _check_weights(config, f"cnns.{name}", plan_weights.cnn_weights_file(config, name))
     _check_noise(config)
     _check_experiments(config)
+    for published, name in config["literature"].items():
+        if name not in lists["cnns"]:
+            known = plugins.suggest(name, lists["cnns"])
+            raise UserError(f"config: literature.{published} names {name!r}; {known}")
     for dataset in lists["datasets"]:
         _check_dataset(config, dataset)
     for name in lists["patches"]:
@@ -248,7 +252,7 @@ def _sentence(error: ValidationError) -> str:
         return (
             f"{where or 'the config'} has an entry named {error.instance!r}; names are lower-case "
             "letters and digits joined by - or _, but not other folders there: whole-image, "
-            "studies; of classifiers none, pooled, embeddings, maps"
+            "studies, across-datasets; of classifiers none, pooled, embeddings, maps"
         )
     meaning = rule.get("description")
     return f"{where} is {error.instance!r}: {error.message}" + (f" ({meaning})" if meaning else "")

@@ -13,6 +13,7 @@ from typing import IO, Any
 from patchbench.errors import UserError
 from patchbench.io import replacing
 from patchbench.progress import progress
+from patchbench.written import count_written
 
 _TIMEOUT_S = 30
 _CHUNK_BYTES = 1 << 20
@@ -60,6 +61,7 @@ def fetch(
     for url in addresses:
         reason = _fetch_from(url, checksum, path, attempts, pause_s)
         if reason is None:
+            count_written(path)
             return path
         failures.append(f"{url}: {reason}")
     raise UserError(

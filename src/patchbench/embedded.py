@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -77,6 +78,18 @@ class EmbeddedBags(Ragged):
         ]
         return np.concatenate(parts)
 
+    def pieces(self, n_images: int) -> "list[EmbeddedBags]":
+        """The same embeddings, ``n_images`` images after the other; read when asked for."""
+        return [
+            EmbeddedBags(
+                partial(_read_from, self.read, rows.start),
+                self.dim,
+                self.bag_sizes[images],
+                self.centers[rows],
+            )
+            for images, rows in self.runs(n_images)
+        ]
+
     def take(self, chosen: np.ndarray) -> np.ndarray:
         """Embeddings of some patches, rows ascending: float32 array, (len(chosen), dim)."""
         found = np.empty((len(chosen), self.dim), np.float32)
@@ -84,3 +97,8 @@ class EmbeddedBags(Ragged):
             first, last = np.searchsorted(chosen, (rows.start, rows.stop))
             found[first:last] = embeddings[chosen[first:last] - rows.start]
         return found
+
+
+def _read_from(read: Callable[[slice], np.ndarray], start: int, rows: slice) -> np.ndarray:
+    """Rows of what begins at row ``start`` of the whole."""
+    return read(slice(start + rows.start, start + rows.stop))

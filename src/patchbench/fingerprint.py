@@ -131,18 +131,23 @@ def _data(name: str) -> bytes:
 
 @cache
 def _nodes(name: str) -> tuple[ast.AST, ...]:
-    """All nodes of a module's syntax tree: walking it anew for each question takes seconds."""
-    return tuple(ast.walk(_code(name)))
+    """All nodes of a module's syntax tree, docstrings left out.
 
-
-@cache
-def _code(name: str) -> ast.Module:
-    """Syntax tree of a module without its docstrings."""
+    Walking the tree anew for each question takes seconds.
+    """
     path = _file(name)
     if path is None:
         raise LookupError(f"no module {name!r} under {ROOT}")
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    nodes = tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    docstrings = set[ast.AST]()
+    for node in nodes:
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            del node.body[0]
+            docstrings.update(ast.walk(node.body.pop(0)))
+    return tuple(node for node in nodes if node not in docstrings)
+
+
+def _code(name: str) -> ast.Module:
+    """Syntax tree of a module without its docstrings."""
+    tree = _nodes(name)[0]
+    assert isinstance(tree, ast.Module)
     return tree

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 RESIZE_MODES = ("crop", "squash", "pad")
 MAX_MEGAPIXELS = 80.0
+# above it, Pillow takes a file for an attack
+_PILLOW_MEGAPIXELS = 178.0
+_BAND_PX = 256
 
 # What Pillow's readers raise on files that are cut off, mangled or no image at all.
 _DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
@@ -50,6 +55,28 @@ def decode(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -
     return _to_rgb(_load(source, max_megapixels))
 
 
+def decode_bands(
+    source: Path | str, max_megapixels: float = _PILLOW_MEGAPIXELS
+) -> tuple[int, int, Iterator[np.ndarray]]:
+    """Read one large image as :func:`decode` does, converting only a band of rows at a time.
+
+    Returns
+    -------
+    height_px, width_px : int
+        Size of the image.
+    bands : iterator of uint8 arrays, (n_rows, width_px, 3)
+        From top to bottom. The image itself is decoded already; what no conversion can bring to
+        RGB raises `BadImageError` here.
+    """
+    image = _load(source, max_megapixels)
+    width, height = image.size
+    bands = (
+        _to_rgb(image.crop((0, top, width, min(top + _BAND_PX, height))))
+        for top in range(0, height, _BAND_PX)
+    )
+    return height, width, bands
+
+
 def decode_mask(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
     """Read an object mask: a bool array (h, w), True on the object.
 
@@ -64,11 +91,23 @@ def decode_mask(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXE
     return np.asarray(values > values.max() / 2)
 
 
+def decode_values(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+    """Read a picture whose numbers stand for something else than light: (h, w), as stored."""
+    values = np.asarray(_load(source, max_megapixels))
+    if values.ndim != 2:
+        raise BadImageError(f"has {values.shape[-1]} channels, not one number a pixel")
+    return values
+
+
 def _load(source: Path | str | bytes, max_megapixels: float) -> Image:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        # max_megapixels says what is too large; Pillow would warn of half of what it refuses
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
+        with image:
             megapixels = image.width * image.height / 1e6
             if megapixels > max_megapixels:
                 raise BadImageError(f"{megapixels:.0f} megapixels, more than {max_megapixels:g}")
@@ -86,26 +125,34 @@ def _load(source: Path | str | bytes, max_megapixels: float) -> Image:
 
 
 def _upright(image: Image) -> Image:
-    from PIL import ImageOps
+    from PIL import ExifTags, ImageOps
 
     try:
+        if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+            return image
         return ImageOps.exif_transpose(image)
     except (*_DECODE_ERRORS, KeyError, TypeError):
         return image.copy()  # the pixels are fine, only the EXIF block is broken
 
 
 def _to_rgb(image: Image) -> np.ndarray:
-    from PIL import Image
 
     if image.mode.startswith("I"):
         return _from_16_bit(np.asarray(image))
     if image.mode == "F":
         raise BadImageError("has floating-point pixels; save it with 8 or 16 bits per channel")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        return on_white(image.convert("RGBA"))
     return np.array(image.convert("RGB"))
+
+
+def on_white(transparent: Image | np.ndarray) -> np.ndarray:
+    """Lay an RGBA image, or a uint8 array (h, w, 4), on white: uint8 (h, w, 3)."""
+    from PIL import Image
+
+    image = transparent if isinstance(transparent, Image.Image) else Image.fromarray(transparent)
+    white = Image.new("RGBA", image.size, "white")
+    return np.array(Image.alpha_composite(white, image).convert("RGB"))
 
 
 def _from_16_bit(grey: np.ndarray) -> np.ndarray:

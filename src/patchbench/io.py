@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 
 from patchbench import tables
 from patchbench.errors import UserError
+from patchbench.written import count_written
 
 MAGIC = b"patchbench-sum-1"
 _TAIL = struct.Struct("<Q16s")
@@ -73,6 +74,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+        count_written(path)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -22,11 +22,13 @@ PACKAGES = (
     "snakemake",
 )
 DIRTY = "-dirty"
+# where the workflow leaves the command line that it was started with
+COMMAND_VARIABLE = "PATCHBENCH_COMMAND"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 def describe() -> dict[str, Any]:
-    """Host, versions, commit and date, ready for JSON."""
+    """Host, versions, commit, date and the workflow's command line, ready for JSON."""
     return {
         "host": {
             "cpu": _cpu(),
@@ -40,7 +42,15 @@ def describe() -> dict[str, Any]:
         | {name: found for name in PACKAGES if (found := _version(name))},
         "commit": commit(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "command": os.environ.get(COMMAND_VARIABLE, ""),
     }
+
+
+def host() -> str:
+    """The machine in a line: processor, cores, memory. No name, for results are published."""
+    memory = _memory_gib()
+    parts = [_cpu(), f"{os.cpu_count()} cores", f"{memory:g} GiB" if memory else ""]
+    return ", ".join(filter(None, parts))
 
 
 # where a new file may change what runs

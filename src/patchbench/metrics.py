@@ -1,34 +1,41 @@
-"""How good decisions are: AUC-ROC, accuracy and log-loss with intervals by image.
+"""How good decisions are: AUC-ROC, accuracy, log-loss, Brier score and ECE by image.
 
-All intervals come from one bootstrap that draws *images* with replacement; the patches of an
-image stay together, because they are not independent of each other. A draw is an integer
-weight per image, so every metric is computed as a weighted one, for all draws at once.
+Every metric is computed for all draws of images at once; see :mod:`patchbench.bootstrap` for the
+draws and their intervals, :mod:`patchbench.auc` for areas under curves,
+:mod:`patchbench.reliability` for the expected calibration error (ECE), and
+:mod:`patchbench.delong` for intervals and tests that need no draws.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
-from patchbench.auc import auc_draws
+from patchbench.auc import auc_draws, micro_auc_draws
+from patchbench.bootstrap import (
+    COVERAGE,
+    N_DRAWS,
+    Estimate,
+    draw_weights,
+    drawn_sums,
+    estimate,
+)
+from patchbench.delong import DelongTest, delong_interval, delong_test
+from patchbench.reliability import levelled, reliability
 
-N_DRAWS = 2000
-COVERAGE = 0.95
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value and its interval; NaN where the metric is not defined."""
-
-    value: float
-    low: float
-    high: float
-
-
-def draw_weights(n_images: int, seed: int, n_draws: int = N_DRAWS) -> np.ndarray:
-    """How often each image is drawn: (1 + n_draws, n_images); row 0 is all ones."""
-    rng = np.random.default_rng(seed)
-    counts = rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_draws)
-    return np.concatenate([np.ones((1, n_images), counts.dtype), counts]).astype(np.float32)
+__all__ = [
+    "COVERAGE",
+    "N_DRAWS",
+    "DelongTest",
+    "Estimate",
+    "brier_draws",
+    "confusion_draws",
+    "delong_interval",
+    "delong_test",
+    "draw_weights",
+    "estimate",
+    "evaluate",
+    "log_loss_draws",
+    "metric_draws",
+    "share_draws",
+]
 
 
 def evaluate(
@@ -48,14 +55,28 @@ def evaluate(
         Seed of the bootstrap.
     """
     weights = draw_weights(int(image_of.max()) + 1, seed)
-    correct = probabilities.argmax(axis=1) == labels
-    draws = {
-        "auc_macro": auc_draws(labels, probabilities, image_of, weights),
-        "accuracy": _weighted_mean(correct, weights, image_of),
-        "balanced_accuracy": _balanced_accuracy(correct, labels, weights, image_of),
-        "log_loss": log_loss_draws(labels, probabilities, image_of, weights),
-    }
+    draws = metric_draws(labels, probabilities, image_of, weights)
     return {name: estimate(values) for name, values in draws.items()}
+
+
+def metric_draws(
+    labels: np.ndarray, probabilities: np.ndarray, image_of: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    """All metrics, float64 (n_draws,) each, for each row of image weights; row 0 is all ones.
+
+    Parameters are those of :func:`log_loss_draws`.
+    """
+    predictions = labels, probabilities, image_of, weights
+    correct = probabilities.argmax(axis=1) == labels
+    return {
+        "auc_macro": auc_draws(*predictions),
+        "auc_micro": micro_auc_draws(*predictions),
+        "accuracy": _mean_draws(correct, image_of, weights),
+        "balanced_accuracy": _balanced_accuracy(correct, labels, image_of, weights),
+        "log_loss": log_loss_draws(*predictions),
+        "brier": brier_draws(*predictions),
+        "ece": levelled(reliability(*predictions).ece),
+    }
 
 
 def log_loss_draws(
@@ -63,7 +84,41 @@ def log_loss_draws(
 ) -> np.ndarray:
     """Mean of minus the log-probability of the label, nats, for each row of image weights."""
     own = probabilities[np.arange(len(labels)), labels]
-    return _weighted_mean(-np.log(np.maximum(own, 1e-12)), weights, image_of)
+    return _mean_draws(-np.log(np.maximum(own, 1e-12)), image_of, weights)
+
+
+def brier_draws(
+    labels: np.ndarray, probabilities: np.ndarray, image_of: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Squared distance of the probabilities from the truth, for each row of image weights.
+
+    Summed over all classes, as Brier defined it, "Verification of forecasts expressed in terms of
+    probability" (Monthly Weather Review, 1950): 0 is best, 2 is certain of a wrong class. With two
+    classes it is twice the score of the positive class alone.
+    """
+    truth = labels[:, None] == np.arange(probabilities.shape[1])
+    return _mean_draws(((probabilities - truth) ** 2).sum(axis=1), image_of, weights)
+
+
+def confusion_draws(
+    labels: np.ndarray, probabilities: np.ndarray, image_of: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """How many predictions of each class go to each class, for each row of image weights.
+
+    Parameters are those of :func:`log_loss_draws`.
+
+    Returns
+    -------
+    float64 array, (n_draws, n_classes, n_classes)
+        Rows are true classes, columns predicted ones; whole numbers where weights are.
+    """
+    from scipy.sparse import csr_array
+
+    n_classes = probabilities.shape[1]
+    cell = labels * n_classes + probabilities.argmax(axis=1)
+    shape = (n_classes**2, weights.shape[1])  # mostly zeros where there are many classes
+    counts: np.ndarray = csr_array((np.ones(len(cell)), (cell, image_of)), shape) @ weights.T
+    return counts.T.reshape(len(weights), n_classes, n_classes)
 
 
 def share_draws(
@@ -73,43 +128,24 @@ def share_draws(
 
     NaN where a draw has none of the latter.
     """
-    n_images = weights.shape[1]
-    hits = weights @ _per_image((counted & among).astype(np.float64), image_of, n_images)
-    total = weights @ _per_image(among.astype(np.float64), image_of, n_images)
+    hits, total = drawn_sums([counted & among, among], image_of, weights)
     share: np.ndarray = np.divide(hits, total, out=np.full(len(weights), np.nan), where=total > 0)
     return share
 
 
-def _per_image(values: np.ndarray, image_of: np.ndarray, n_images: int) -> np.ndarray:
-    return np.bincount(image_of, weights=values, minlength=n_images)
-
-
-def _weighted_mean(values: np.ndarray, weights: np.ndarray, image_of: np.ndarray) -> np.ndarray:
-    n_images = weights.shape[1]
-    total = weights @ _per_image(values.astype(np.float64), image_of, n_images)
-    mean: np.ndarray = total / (weights @ _per_image(np.ones(len(values)), image_of, n_images))
+def _mean_draws(values: np.ndarray, image_of: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    total, n = drawn_sums([values, np.ones(len(values))], image_of, weights)
+    mean: np.ndarray = total / n
     return mean
 
 
 def _balanced_accuracy(
-    correct: np.ndarray, labels: np.ndarray, weights: np.ndarray, image_of: np.ndarray
+    correct: np.ndarray, labels: np.ndarray, image_of: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """Mean over the classes present in a draw of the share recognised."""
-    recalls = []
-    for c in np.unique(labels):
-        of_class = (labels == c).astype(np.float64)
-        hits = weights @ _per_image(correct * of_class, image_of, weights.shape[1])
-        total = weights @ _per_image(of_class, image_of, weights.shape[1])
-        recalls.append(np.divide(hits, total, out=np.full(len(weights), np.nan), where=total > 0))
+    members = [labels == c for c in np.unique(labels)]
+    columns = [correct & of_class for of_class in members] + members
+    hits, total = np.split(drawn_sums(columns, image_of, weights), 2)
+    recalls = np.divide(hits, total, out=np.full(hits.shape, np.nan), where=total > 0)
     mean: np.ndarray = np.nanmean(recalls, axis=0)
     return mean
-
-
-def estimate(draws: np.ndarray) -> Estimate:
-    """Value from the first draw, that of the images as they are; interval from the others."""
-    drawn = draws[1:][np.isfinite(draws[1:])]
-    if not np.isfinite(draws[0]) or len(drawn) == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"))
-    tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Estimate(float(draws[0]), float(low), float(high))

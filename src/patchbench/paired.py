@@ -62,3 +62,49 @@ def holm(p: np.ndarray) -> np.ndarray:
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(stepped))
     return adjusted
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Images that only the one or only the other method decides rightly, and the two-sided p."""
+
+    only_first: int
+    only_second: int
+    p: float
+
+
+def mcnemar(right: np.ndarray, other: np.ndarray) -> McNemar:
+    """Test whether two methods are right equally often, on the same images.
+
+    McNemar, "Note on the sampling error of the difference between correlated proportions or
+    percentages" (Psychometrika, 1947), in its exact form: images on which both are right or both
+    are wrong do not tell the methods apart; of the others, as many should fall to either as heads
+    and tails of a coin. The p is 1 where there are none.
+
+    Parameters
+    ----------
+    right, other : bool array, (n_images,)
+        Whether the one and the other method is right.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ.
+
+    Examples
+    --------
+    >>> mcnemar(np.array([True, True, False, True]), np.array([False, False, False, True]))
+    McNemar(only_first=2, only_second=0, p=0.5)
+    """
+    from scipy.special import bdtr
+
+    first, second = np.asarray(right, dtype=bool), np.asarray(other, dtype=bool)
+    if first.shape != second.shape:
+        raise ValueError(
+            f"decisions have the shapes {first.shape} and {second.shape}; "
+            "both methods must decide on the same images"
+        )
+    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
+    n = only_first + only_second
+    p = min(1.0, 2 * float(bdtr(min(only_first, only_second), n, 0.5))) if n else 1.0
+    return McNemar(only_first, only_second, p)

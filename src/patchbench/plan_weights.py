@@ -9,6 +9,7 @@ from patchbench.networks.settings import IMAGENET, SCRATCH
 from patchbench.networks.whole_image import open_cnn
 
 WEIGHTS = "resources/weights/{weights}"
+DOWNLOAD_COST = "resources/{dataset}/download.cost.json"
 
 
 def weights_file(config: plan.Config, encoder: str, patches: str) -> str | None:
@@ -42,3 +43,9 @@ def published(config: plan.Config) -> dict[str, Published]:
             file = opened.published()
             found[WEIGHTS.format(weights=file.name)] = file
     return found
+
+
+def fetch_costs(config: plan.Config) -> list[str]:
+    """Where fetching left what it cost; nowhere where nothing was fetched, but put by hand."""
+    datasets = [DOWNLOAD_COST.format(dataset=name) for name in config["benchmark"]["datasets"]]
+    return datasets + [f"{path}.cost.json" for path in published(config)]

@@ -43,7 +43,8 @@ class Preparation:
     resize: str = "crop"
     """How to get there: crop, squash or pad."""
     val_fraction: float = 0.15
-    """Share of each class for val, where the dataset brings no split."""
+    """Share of each class for val, where the dataset brings no split; of its train images where
+    it brings train and test alone."""
     test_fraction: float = 0.25
     """Share of each class for test, where the dataset brings no split."""
     seed: int = 0

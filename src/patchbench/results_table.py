@@ -12,11 +12,12 @@ import pandas as pd
 
 from patchbench.auc import macro_auc
 from patchbench.evaluation import preferred_fusion
-from patchbench.runtimes import DECIDED, RUN, runtime
+from patchbench.runtimes import DECIDED, RUN, TIMES, runtime
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 
 METHOD = ["patches", "encoder", "classifier", "detector"]
 CHANCE_AUC = 0.5
+_METRICS = ("auc_micro", "accuracy", "balanced_accuracy", "log_loss", "brier", "ece")
 
 # ------------------------------------------------------------------------------ kinds, names
 
@@ -127,24 +128,49 @@ def scores(study: Study, dataset: str, level: str, metric: str = "auc_macro") ->
     frame["kind"] = [
         kind(study, r["patches"], r["encoder"], r["classifier"], r["fusion"]) for r in records
     ]
-    frame["label"] = [label(study, {str(k): v for k, v in r.items()}) for r in records]
+    # the name does not depend on the rule, of which there may be many
+    methods = frame[METHOD].drop_duplicates().itertuples(index=False, name=None)
+    names = {m: label(study, dict(zip(METHOD, m, strict=True))) for m in methods}
+    frame["label"] = [names[tuple(r[column] for column in METHOD)] for r in records]
     order = ["value", "label", "fusion"]
     return frame.sort_values(order, ascending=[False, True, True], ignore_index=True)
 
 
 def val_auc(study: Study, dataset: str, method: Mapping[str, Any]) -> float:
     """Macro AUC of a method and fusion on val, seeds averaged; NaN without val predictions."""
+    return val_aucs(study, dataset, pd.DataFrame([dict(method)]))[0]
+
+
+def val_aucs(study: Study, dataset: str, frame: pd.DataFrame) -> list[float]:
+    """That of every row of ``frame``, which has columns of a method and ``fusion``."""
+    columns = [*METHOD, "fusion"]
+    asked = list(frame[columns].itertuples(index=False, name=None))
     rows = study.predictions
     rows = rows[(rows["split"] == "val") & (rows["dataset"] == dataset)]
-    for column in (*METHOD, "fusion"):
-        rows = rows[rows[column] == method[column]]
-    values = [
-        macro_auc(
-            seed["label"].to_numpy(), np.stack(list(seed["probabilities"])), np.ones((1, len(seed)))
-        )[0]
-        for _, seed in rows.groupby("seed")
-    ]
-    return float(np.mean(values)) if values else float("nan")
+    rows = rows.merge(frame[columns].drop_duplicates(), on=columns)
+    found: dict[tuple[Any, ...], list[float]] = {method: [] for method in asked}
+    for key, seed in rows.groupby([*columns, "seed"], sort=False):
+        labels, once = seed["label"].to_numpy(), np.ones((1, len(seed)))
+        value = macro_auc(labels, np.stack(list(seed["probabilities"])), once)[0]
+        found[key[:-1]].append(value)
+    return [float(np.mean(found[m])) if found[m] else float("nan") for m in asked]
+
+
+def best_on_val(
+    study: Study, dataset: str, frame: pd.DataFrame, kind: str
+) -> dict[str, Any] | None:
+    """The row of :func:`scores` with the highest AUC on val, so that test only judges it.
+
+    Its value on val is ``val_auc``. None where ``frame`` has no method of this kind. Where val does
+    not tell two apart, a rule fixed beforehand does, as in :func:`with_fusion_chosen_on_val`.
+    """
+    rows = frame[frame["kind"] == kind]
+    rows = rows.assign(val_auc=val_aucs(study, dataset, rows))
+    if rows["val_auc"].notna().any():
+        rows = rows.assign(fixed=rows["fusion"] == preferred_fusion(frame["fusion"]))
+        order = ["val_auc", "fixed", "label", "fusion"]
+        rows = rows.sort_values(order, ascending=[False, False, True, True])
+    return {str(k): v for k, v in rows.iloc[0].items()} if len(rows) else None
 
 
 def seed_values(study: Study, dataset: str, level: str) -> pd.DataFrame:
@@ -184,12 +210,9 @@ def with_fusion_chosen_on_val(study: Study, dataset: str, frame: pd.DataFrame) -
 
     ``frame`` comes from :func:`scores`; its order stays.
     """
-    records: list[dict[str, Any]] = [
-        {str(key): value for key, value in row.items()} for row in frame.to_dict("records")
-    ]
     # where val does not tell, a rule fixed beforehand does; never the order on test
     ranked = frame.assign(
-        on_val=[val_auc(study, dataset, row) for row in records],
+        on_val=val_aucs(study, dataset, frame),
         fixed=frame["fusion"] == preferred_fusion(frame["fusion"]),
     ).sort_values(["on_val", "fixed", "fusion"], ascending=[False, False, True])
     kept = ranked.drop_duplicates(METHOD).index
@@ -215,15 +238,16 @@ def wide(study: Study) -> pd.DataFrame:
     -------
     frame : DataFrame
         Columns ``dataset``, those of a method, ``fusion, seed, kind, patch_auc, image_auc,
-        low, high, accuracy, log_loss, n_images, train_s, inference_ms_per_image``; best image
-        AUC first within a dataset.
+        low, high, auc_micro, accuracy, balanced_accuracy, log_loss, brier, ece, n_images, train_s,
+        inference_ms_per_image, inference_ms_low, inference_ms_high``; best image AUC first within
+        a dataset.
     """
     metrics = study.metrics
     index = ["dataset", *METHOD, "fusion", "seed"]
     image = metrics[metrics["level"] == "image"]
     auc = image[image["metric"] == "auc_macro"].drop(columns=["level", "metric"])
     frame = auc.rename(columns={"value": "image_auc"})
-    for metric in ("accuracy", "log_loss"):
+    for metric in _METRICS:
         other = image[image["metric"] == metric][[*index, "value"]]
         frame = frame.merge(other.rename(columns={"value": metric}), on=index, how="left")
     patch = metrics[(metrics["level"] == "patch") & (metrics["metric"] == "auc_macro")]
@@ -234,9 +258,8 @@ def wide(study: Study) -> pd.DataFrame:
         kind(study, r["patches"], r["encoder"], r["classifier"], r["fusion"])
         for r in frame.to_dict("records")
     ]
-    measures = ["patch_auc", "image_auc", "low", "high", "accuracy", "log_loss", "n_images"]
-    times = ["train_s", "inference_ms_per_image"]
-    frame = frame[[*index, "kind", *measures, *times]]
+    measures = ["patch_auc", "image_auc", "low", "high", *_METRICS, "n_images"]
+    frame = frame[[*index, "kind", *measures, *TIMES]]
     order = ["dataset", "image_auc", *METHOD, "fusion", "seed"]
     ascending = [name != "image_auc" for name in order]
     return frame.sort_values(order, ascending=ascending, ignore_index=True)

@@ -1,35 +1,37 @@
-"""What a study's runs took: training and inference time per method, costs per stage.
+"""What a study's runs took: training and inference time, and memory, per method.
 
 Pure functions of a `Study`. A time that cannot be known is NaN, never 0.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from patchbench.study import NONE, WHOLE_IMAGE, Study
 
+
+class Timed(Protocol):
+    """What the costs of methods are read from: a `Study`, or as much of one."""
+
+    @property
+    def metrics(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def learned(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def costs(self) -> pd.DataFrame: ...  # noqa: D102
+    @property
+    def extraction(self) -> dict[str, dict[str, Any]]: ...  # noqa: D102
+
+
 RUN = ["dataset", "patches", "encoder", "classifier", "seed"]
 DECIDED = [*RUN, "fusion"]
-COST_COLUMNS = {
-    "dataset": "dataset",
-    "stage": "stage",
-    "jobs": "jobs",
-    "wall_s": "elapsed, s",
-    "work_s": "of that, work, s",
-    "cpu_s": "processor, s",
-    "peak_rss_mib": "peak memory, MiB",
-    "peak_gpu_mib": "peak GPU memory, MiB",
-    "items_per_s": "items per s",
-    "item": "item",
-    "device": "device",
-    "threads": "threads",
-}
+_MEMORY = ["peak_rss_mib", "peak_gpu_mib"]
+TIMES = ["train_s", "inference_ms_per_image", "inference_ms_low", "inference_ms_high"]
 
 
-def runtime(study: Study) -> pd.DataFrame:
+def runtime(study: Timed) -> pd.DataFrame:
     """Training time and inference time per image of every method and seed.
 
     Training is the time of ``fit_encoder`` and ``fit_classifier`` (of a CNN: ``cnn``).
@@ -38,13 +40,18 @@ def runtime(study: Study) -> pd.DataFrame:
     decisions it made, so it counts as one rule of average cost. Rules on embeddings are fitted
     in ``fit_pooling``, each for as long as it took (``fit_s`` among what it learned), and decide in
     ``pool``, as one of average cost. Times are ``work_s``: the work
-    alone, as it elapsed. A stage without a cost row leaves the sum NaN.
+    alone, as it elapsed; of inference after the warm-up, where a stage timed it piece by piece.
+    A stage without a cost row leaves the sum NaN.
+
+    Where all stages of inference were timed piece by piece, ``inference_ms_low`` and ``_high`` add
+    up the 5th and the 95th percentiles over pieces, of the shards with the lowest and the highest:
+    rather too wide than too narrow. Else they are NaN.
 
     Returns
     -------
     frame : DataFrame
         Columns ``dataset, patches, encoder, classifier, seed, fusion, train_s,
-        inference_ms_per_image``.
+        inference_ms_per_image, inference_ms_low, inference_ms_high``.
     """
     totals = _stage_totals(study)
     images = study.metrics[study.metrics["level"] == "image"]
@@ -54,17 +61,51 @@ def runtime(study: Study) -> pd.DataFrame:
     for run in runs.to_dict("records"):
         if run["patches"] == WHOLE_IMAGE:
             train.append(_total(totals, "cnn", run)[0])
-            inference.append(_total(totals, "cnn_predict", run)[1])
+            inference.append(_total(totals, "cnn_predict", run)[1:])
         else:
             pooled = run["classifier"] == NONE
             fits, steps = _POOLED if pooled else _VOTED
             own_s = fitted.get(tuple(run[name] for name in DECIDED), np.nan) if pooled else 0.0
             train.append(own_s + sum(_total(totals, stage, run)[0] for stage in fits))
-            inference.append(sum(_total(totals, stage, run)[1] for stage in steps))
-    return runs.assign(train_s=train, inference_ms_per_image=inference)
+            parts = [_total(totals, stage, run)[1:] for stage in steps]
+            inference.append(tuple(sum(column) for column in zip(*parts, strict=True)))
+    times = pd.DataFrame(inference, columns=TIMES[1:], dtype=float)
+    return runs.assign(train_s=train).join(times)
 
 
-Totals = dict[tuple[str, ...], tuple[float, float]]
+def peak_memory(study: Timed) -> pd.DataFrame:
+    """Largest memory that a job of each method and seed took; NaN where none is known.
+
+    Returns
+    -------
+    frame : DataFrame
+        Columns ``dataset, patches, encoder, classifier, seed, fusion, peak_rss_mib,
+        peak_gpu_mib``.
+    """
+    images = study.metrics[study.metrics["level"] == "image"]
+    runs = images[DECIDED].drop_duplicates().reset_index(drop=True)
+    peaks: dict[tuple[str, ...], list[list[float]]] = {}
+    for job in study.costs.to_dict("records"):
+        if job["stage"] in _STAGE_KEYS:
+            memory = [float(np.nan if job[name] is None else job[name]) for name in _MEMORY]
+            peaks.setdefault(_key(job["stage"], job, job["seed"]), []).append(memory)
+    found = []
+    for run in runs.to_dict("records"):
+        keys = [_key(stage, run, seed) for stage in _stages(run) for seed in (run["seed"], -1)]
+        jobs = pd.DataFrame([job for key in keys for job in peaks.get(key, [])], columns=_MEMORY)
+        found.append(jobs.astype(float).max())
+    return runs.join(pd.DataFrame(found, columns=_MEMORY).reset_index(drop=True))
+
+
+def _stages(run: Mapping[Any, Any]) -> tuple[str, ...]:
+    """The stages that a run's own numbers went through, from the patches on."""
+    if run["patches"] == WHOLE_IMAGE:
+        return "cnn", "cnn_predict"
+    fits, steps = _POOLED if run["classifier"] == NONE else _VOTED
+    return (*fits, *steps, *(("fit_pooling",) if run["classifier"] == NONE else ()))
+
+
+Totals = dict[tuple[str, ...], tuple[float, ...]]
 
 # stages of training and of inference
 _VOTED = ("fit_encoder", "fit_classifier"), ("encode", "classify", "fuse")
@@ -76,6 +117,7 @@ _STAGE_KEYS = {
     "encode": ("patches", "encoder"),
     "classify": ("patches", "encoder", "classifier"),
     "fuse": ("patches", "encoder", "classifier"),
+    "fit_pooling": ("patches", "encoder"),
     "pool": ("patches", "encoder"),
     "cnn": ("encoder",),
     "cnn_predict": ("encoder",),
@@ -87,20 +129,32 @@ def _key(stage: str, run: Mapping[Any, Any], seed: Any) -> tuple[str, ...]:
     return (stage, *(str(part) for part in parts))
 
 
-def _stage_totals(study: Study) -> Totals:
-    """Seconds, and milliseconds per image, of each stage of each run."""
+def _stage_totals(study: Timed) -> Totals:
+    """Of each stage of each run: seconds, then milliseconds per image, also their low and high."""
     totals: Totals = {}
     for stage, names in _STAGE_KEYS.items():
         rows = study.costs[study.costs["stage"] == stage]
         for _, group in rows.groupby(["dataset", *names, "seed"], dropna=False, sort=False):
             first = group.iloc[0].to_dict()
             work_s = float(group["work_s"].sum(skipna=False))
-            n_images = _images_worked_on(study, group)
-            totals[_key(stage, first, first["seed"])] = (work_s, 1000 * work_s / n_images)
+            per_image = float(group["n_items"].sum()) / _images_worked_on(study, group)
+            steady_s, n_steady = (part.sum(skipna=False) for part in steady(group))
+            ends = group["item_ms_low"].min(), group["item_ms_high"].max()
+            item_ms = 1000 * steady_s / n_steady if n_steady > 0 else np.nan, *ends
+            each = (float(value) * per_image for value in item_ms)
+            totals[_key(stage, first, first["seed"])] = (work_s, *each)
     return totals
 
 
-def _images_worked_on(study: Study, rows: pd.DataFrame) -> float:
+def steady(costs: pd.DataFrame) -> "tuple[pd.Series[float], pd.Series[float]]":
+    """Seconds and items of each job after its warm-up, of all of its work where that is unknown."""
+    rows = costs[["work_s", "warm_up_s", "items_per_s", "n_items"]].astype(float)
+    seconds = rows["work_s"] - rows["warm_up_s"].fillna(0.0)
+    items = (rows["items_per_s"] * seconds).where(rows["warm_up_s"].notna(), rows["n_items"])
+    return seconds, items
+
+
+def _images_worked_on(study: Timed, rows: pd.DataFrame) -> float:
     """Images behind the items of cost rows; NaN where that cannot be known."""
     first, n_items = rows.iloc[0], float(rows["n_items"].sum())
     extraction = study.extraction.get(f"{first['dataset']}/{first['patches']}", {})
@@ -113,11 +167,11 @@ def _images_worked_on(study: Study, rows: pd.DataFrame) -> float:
     return n_images if n_images > 0 else np.nan
 
 
-def _total(totals: Totals, stage: str, run: Mapping[Any, Any]) -> tuple[float, float]:
+def _total(totals: Totals, stage: str, run: Mapping[Any, Any]) -> tuple[float, ...]:
     for seed in (run["seed"], -1):
         if (found := totals.get(_key(stage, run, seed))) is not None:
             return found
-    return np.nan, np.nan
+    return (np.nan,) * len(TIMES)
 
 
 def mean_runtime(study: Study, dataset: str) -> pd.DataFrame:
@@ -125,32 +179,7 @@ def mean_runtime(study: Study, dataset: str) -> pd.DataFrame:
     rows = runtime(study)
     rows = rows[rows["dataset"] == dataset]
     names = ["patches", "encoder", "classifier", "fusion"]
-    columns = ["train_s", "inference_ms_per_image"]
-    return rows.groupby(names, sort=False)[columns].mean().reset_index()
-
-
-def costs_by_stage(study: Study) -> pd.DataFrame:
-    """Add up what each stage took on each dataset, jobs added up; columns of ``COST_COLUMNS``."""
-    grouped = study.costs.groupby(["dataset", "stage"], sort=False, dropna=False)
-    frame = grouped.agg(
-        jobs=("wall_s", "size"),
-        wall_s=("wall_s", "sum"),
-        work_s=("work_s", "sum"),
-        cpu_s=("cpu_s", "sum"),
-        peak_rss_mib=("peak_rss_mib", "max"),
-        peak_gpu_mib=("peak_gpu_mib", "max"),
-        n_items=("n_items", "sum"),
-        item=("item", _joined),
-        device=("device", _joined),
-        threads=("threads", _joined),
-    ).reset_index()
-    rate = frame["n_items"] / frame["work_s"].where(frame["work_s"] > 0)
-    frame["items_per_s"] = rate.where(frame["n_items"] > 0)
-    return frame[list(COST_COLUMNS)]
-
-
-def _joined(values: "pd.Series[Any]") -> str:
-    return ", ".join(sorted({str(value) for value in values.dropna()}))
+    return rows.groupby(names, sort=False)[TIMES].mean().reset_index()
 
 
 def maps_s(study: Study, dataset: str, cnn: str, explain: str) -> float:

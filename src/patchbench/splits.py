@@ -64,6 +64,30 @@ def assign(
     return _with_every_class_in_train(splits, labels, members)
 
 
+def with_val(
+    labels: Sequence[int] | np.ndarray,
+    splits: Sequence[str],
+    groups: Sequence[str],
+    val_fraction: float,
+    seed: int,
+) -> list[str]:
+    """Deal val out of train where a data set brings train and test alone; see `assign`.
+
+    ``val_fraction`` is that of the images of each class in train. Any other split is returned
+    as it is.
+    """
+    dealt = list(splits)
+    if set(dealt) != {"train", "test"}:
+        return dealt
+    rows = [i for i, split in enumerate(dealt) if split == "train"]
+    own = [groups[i] for i in rows]
+    for i, split in zip(
+        rows, assign(np.asarray(labels)[rows], own, val_fraction, 0.0, seed), strict=True
+    ):
+        dealt[i] = str(split)
+    return dealt
+
+
 def _units_by_class(labels: np.ndarray, members: dict[str, list[int]]) -> dict[int, list[str]]:
     """List the groups of each class; a group of several classes counts for the rarest of them."""
     values, counts = np.unique(labels, return_counts=True)

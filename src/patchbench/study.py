@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from patchbench import tables
 from patchbench.io import read_json, read_state, read_table
+from patchbench.tables_of_tests import TEST_COLUMNS
 
 WHOLE_IMAGE = "whole-image"
 OWN_HEAD = "own_head"
@@ -49,11 +51,18 @@ class Study:
     overlays : dict
         For some test images of each dataset what was seen in them, under ``dataset/name``; see
         :func:`patchbench.stages._overlays.overlays`.
+    browser : dict
+        Test images with what every method saw in them, under ``dataset/name``; see
+        :func:`patchbench.stages._browser.browser`.
     run : dict
         Machine, versions, date, config, commit of the collection (``run.json``).
     methods : dict
         For each encoder and fusion entry what its plug-in says of itself: ``control`` (bool),
         ``summary``, ``source``.
+    images : DataFrame
+        Table ``all_images``: every image with its label, split and group.
+    class_metrics, method_tests, seed_summary, dataset_ranks : DataFrame
+        Tables of those names: what the stage assess tells; empty where it was not run.
     """
 
     name: str
@@ -76,8 +85,14 @@ class Study:
     thumbnails: dict[str, np.ndarray] = field(repr=False)
     patch_thumbnails: dict[str, np.ndarray] = field(repr=False)
     overlays: dict[str, np.ndarray] = field(repr=False)
+    browser: dict[str, np.ndarray] = field(repr=False)
     run: dict[str, Any] = field(repr=False)
     methods: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
+    images: pd.DataFrame = field(default_factory=lambda: tables.empty("all_images"))
+    class_metrics: pd.DataFrame = field(default_factory=lambda: tables.empty("class_metrics"))
+    method_tests: pd.DataFrame = field(default_factory=lambda: tables.empty("method_tests"))
+    seed_summary: pd.DataFrame = field(default_factory=lambda: tables.empty("seed_summary"))
+    dataset_ranks: pd.DataFrame = field(default_factory=lambda: tables.empty("dataset_ranks"))
 
     @property
     def commits(self) -> list[str]:
@@ -85,9 +100,13 @@ class Study:
         return sorted({*self.costs["commit"].dropna(), self.run["commit"]} - {""})
 
 
-def open_study(folder: Path) -> Study:
-    """Open ``results/studies/<study>`` as the collect stage left it."""
+def open_study(folder: Path, *, tested: bool = True) -> Study:
+    """Open ``results/studies/<study>`` as the collect stage left it.
+
+    ``tested`` reads what the stage assess left there as well, where it was run.
+    """
     run = read_json(folder / "run.json")
+    names = [name for name in TEST_COLUMNS if (folder / f"{name}.parquet").is_file()]
     return Study(
         name=run["study"],
         metrics=read_table(folder / "metrics.parquet", "metrics"),
@@ -109,6 +128,9 @@ def open_study(folder: Path) -> Study:
         thumbnails=read_state(folder / "thumbnails.npz"),
         patch_thumbnails=read_state(folder / "patch_thumbnails.npz"),
         overlays=read_state(folder / "overlays.npz"),
+        browser=read_state(folder / "browser.npz"),
         methods=run.pop("methods"),
         run=run,
+        images=read_table(folder / "images.parquet", "all_images"),
+        **{name: read_table(folder / f"{name}.parquet", name) for name in names if tested},
     )

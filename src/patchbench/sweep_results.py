@@ -79,7 +79,10 @@ def steps(study: Study, dataset: str, level: str = FUSED) -> pd.DataFrame:
         apart = groups[f"{prefix}difference"].agg(["min", "max"])
         frame.loc[(apart["min"] < 0) & (apart["max"] > 0), f"{prefix}p"] = 1.0
     frame = frame.reset_index()
-    frame["label"] = [method_label(study, row) for row in frame.to_dict("records")]
+    methods = frame[list(METHOD)].drop_duplicates().to_dict("records")
+    labels = {tuple(method.values()): method_label(study, method) for method in methods}
+    keys = frame[list(METHOD)].itertuples(index=False, name=None)
+    frame["label"] = [labels[key] for key in keys]
     return frame
 
 

@@ -7,34 +7,14 @@ row *i* of that shard's pixels, embeddings and patch logits. Splits are by image
 import pandas as pd
 import pyarrow as pa
 
+from patchbench.columns import DETECTED as _DETECTED
+from patchbench.columns import ESTIMATE as _ESTIMATE
+from patchbench.columns import FLOAT, INT, STRING, Columns
+from patchbench.columns import RUN as _RUN
 from patchbench.errors import UserError
+from patchbench.tables_of_tests import TEST_COLUMNS as TEST_COLUMNS
 
 SPLITS = ("train", "val", "test")
-
-Columns = dict[str, tuple[pa.DataType, str]]
-
-STRING, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
-
-_RUN: Columns = {
-    "dataset": (STRING, "entry of the config's datasets"),
-    "patches": (STRING, "entry of the config's patches, or 'whole-image' for a CNN"),
-    "encoder": (STRING, "entry of the config's encoders or cnns"),
-    "classifier": (
-        STRING,
-        "entry of the config's classifiers, 'own_head' for a CNN, 'none' for rules on embeddings",
-    ),
-    "detector": (STRING, "noisy-patch detector used in training; 'none' where there was none"),
-    "fusion": (STRING, "entry of the config's fusions; 'none' at patch level and for a CNN"),
-    "seed": (INT, "seed of everything fitted"),
-}
-
-_ESTIMATE: Columns = {
-    "value": (FLOAT, "of the images as they are"),
-    "low": (FLOAT, "lower end of the 95 % bootstrap interval, images resampled"),
-    "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
-    "n_images": (INT, "images behind the value"),
-}
-_DETECTED: Columns = {name: column for name, column in _RUN.items() if name != "fusion"}
 
 COLUMNS: dict[str, Columns] = {
     "images": {
@@ -195,7 +175,12 @@ COLUMNS: dict[str, Columns] = {
     "metrics": _RUN
     | {
         "level": (STRING, "patch: each patch scored by its image's label; image: after fusion"),
-        "metric": (STRING, "auc_macro, accuracy, balanced_accuracy, log_loss (nats)"),
+        "metric": (
+            STRING,
+            "auc_macro (mean over classes), auc_micro (all classes' probabilities in one list), "
+            "accuracy, balanced_accuracy, log_loss (nats), brier (squared distance over all "
+            "classes, 0-2), ece (expected calibration error, 15 bins)",
+        ),
         "value": (FLOAT, "on the test split"),
         "low": (FLOAT, "lower end of the 95 % bootstrap interval, images resampled"),
         "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
@@ -250,11 +235,28 @@ COLUMNS: dict[str, Columns] = {
         "cpu_s": (FLOAT, "processor time, user and system, over all threads"),
         "start_s": (FLOAT, "processor time spent before the stage: starting Python"),
         "peak_rss_mib": (FLOAT, "largest resident memory of the process"),
-        "peak_gpu_mib": (FLOAT, "largest GPU memory allocated; null without GPU"),
+        "peak_gpu_mib": (FLOAT, "largest GPU memory that tensors took; null without CUDA"),
+        "peak_gpu_reserved_mib": (FLOAT, "largest GPU memory that PyTorch held for them"),
+        "bytes_written": (
+            INT,
+            "sizes of the files the job put in their place, checkpoints too; neither its log nor "
+            "this row",
+        ),
         "n_items": (INT, "items worked on"),
         "item": (STRING, "what an item is: image, patch, image epoch, ..."),
+        "items_per_s": (FLOAT, "items over work_s, both without the warm-up if it is known"),
+        "warm_up_s": (
+            FLOAT,
+            "of work_s, the first of its pieces; null where it was not timed piece by piece",
+        ),
+        "item_ms_median": (FLOAT, "time of an item, median over pieces after the first"),
+        "item_ms_low": (FLOAT, "5th percentile; null where there are no two such pieces"),
+        "item_ms_high": (FLOAT, "95th percentile"),
+        "n_repeats": (INT, "pieces behind them, 0 where work was not timed piece by piece"),
         "device": (STRING, "cpu, cuda or mps"),
         "threads": (INT, "threads the stage was allowed"),
+        "host": (STRING, "machine the job ran on: processor, cores, memory"),
+        "gpu": (STRING, "model of its GPU; null where the job used none by CUDA"),
         "commit": (STRING, "commit the job ran at, '-dirty' if files were changed since"),
     },
 }
@@ -266,6 +268,8 @@ _FITTED = {name: _RUN[name] for name in ("dataset", "patches", "encoder", "seed"
 COLUMNS["all_history"] = _FITTED | COLUMNS["history"]
 COLUMNS["all_faithfulness"] = _FITTED | COLUMNS["faithfulness"]
 COLUMNS["all_embedding_map"] = _FITTED | COLUMNS["embedding_map"]
+COLUMNS["all_images"] = {"dataset": _RUN["dataset"]} | COLUMNS["images"]
+COLUMNS |= TEST_COLUMNS
 
 
 def schema(name: str) -> pa.Schema:

@@ -51,14 +51,16 @@ def noisy() -> Study:
 
 
 def parted() -> Study:
-    """All experiments, on more methods than are drawn."""
-    return make_study(
+    """All experiments, on more methods than are drawn, and networks that were published."""
+    study = make_study(
         n_encoders=6,
         n_fusions=1,
         n_seeds=2,
         cnns=("resnet18", "vgg16_bn"),
         experiments=plugins.available("experiments"),
     )
+    study.run["config"]["literature"] = {"resnet50": "resnet18", "bagnet33": "vgg16_bn"}
+    return study
 
 
 def holed() -> Study:
@@ -98,7 +100,13 @@ OF_INTEREST = {
         "fusion_matrix",
     ),
     "noisy": ("auc_against_runtime", "background_votes", "detector_sweep", "overlays"),
-    "parted": ("blackout_curves", "error_consistency", "parts_interaction", "shuffle_curves"),
+    "parted": (
+        "blackout_curves",
+        "error_consistency",
+        "parts_interaction",
+        "shuffle_curves",
+        "published_values",
+    ),
 }
 DRAWN = [(kind, name) for kind in STUDIES for name in OF_INTEREST.get(kind, FIGURES)]
 

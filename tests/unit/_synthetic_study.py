@@ -8,6 +8,7 @@ import pandas as pd
 
 from patchbench import tables
 from patchbench.study import Study
+from unit._synthetic_browser import browsed
 from unit._synthetic_experiments import experiment_rows
 from unit._synthetic_noise import found_rows, seen, sweep_rows, vote_rows
 from unit._synthetic_votes import fusion_tests, learned_rows, reliability_rows
@@ -21,6 +22,7 @@ SIZES = {
     "dense": {"patch_size_px": 48, "stride_px": 8},
 }
 N_MAPPED = 120
+_CONTROL = "majority_class"
 CLASSES = ("daisy", "dandelion", "rose", "sunflower", "tulip", "thistle")
 
 
@@ -39,6 +41,7 @@ def make_study(
     classes: Sequence[str] | None = None,
     detectors: Sequence[str] = (),
     experiments: Sequence[str] = (),
+    browse: bool = False,
 ) -> Study:
     """Make a study whose numbers look like real ones; the same arguments give the same study."""
     rng = np.random.default_rng(0)
@@ -75,6 +78,7 @@ def make_study(
     config = {"patches": {p: SIZES[p] for p in patches}, "benchmark": lists, "fusions": _RULES}
     config |= {"experiments": {name: {} for name in experiments}}
     pictures = {name: _thumbnails(len(class_names), rng) for name in datasets}
+    voting = [(p, e, c) for p in patches for e in names for c in classifiers if c != _CONTROL]
     places, sizes = [(d, p) for d in datasets for p in patches], {p: SIZES[p] for p in patches}
     return Study(
         name="default",
@@ -103,6 +107,12 @@ def make_study(
             for name in datasets
             if detectors
             for key, array in seen(pictures[name], len(class_names), detectors).items()
+        },
+        browser={
+            f"{name}/{key}": array
+            for name in datasets
+            if browse
+            for key, array in browsed(pictures[name], len(class_names), voting, FUSIONS).items()
         },
         patch_thumbnails={f"{d}/{p}": _patches(len(class_names)) for d, p in places},
         run=_RUN | {"study": "default", "config": config},
@@ -174,6 +184,9 @@ def _add_metrics(
             ("accuracy", 0.2 + 0.8 * max(0.0, value - 0.5)),
             ("balanced_accuracy", 0.2 + 0.8 * max(0.0, value - 0.5)),
             ("log_loss", 1.8 * (1.05 - value) / 0.55),
+            ("auc_micro", value),
+            ("brier", 1.4 * (1.05 - value)),
+            ("ece", 0.2 * (1.05 - value)),
         ):
             ends = {"low": score - half, "high": min(1.0, score + half) if score <= 1 else score}
             found["metrics"].append(row | {"metric": metric, "value": score} | ends)
@@ -231,9 +244,22 @@ def _add_costs(
         place = {"dataset": dataset, "patches": patches, "encoder": encoder, "seed": seed}
         time = {"wall_s": wall_s + 2.0, "work_s": wall_s, "cpu_s": 1.7 * wall_s, "start_s": 1.5}
         memory = {"peak_rss_mib": 300.0 + 10 * wall_s, "peak_gpu_mib": None}
+        memory |= {"peak_gpu_reserved_mib": None, "bytes_written": 1000 * n_items, "gpu": None}
         work = {"n_items": n_items, "item": item, "device": "cpu", "threads": 2, "commit": "0" * 12}
+        work |= {"host": "A processor, 2 cores, 15.6 GiB"} | _repeated(stage, wall_s, n_items)
         about = {"stage": stage, "classifier": classifier, "shard": shard}
         found["costs"].append(about | place | time | memory | work)
+
+
+def _repeated(stage: str, work_s: float, n_items: int) -> dict[str, Any]:
+    """Ten pieces, the first of which took twice as long, where a stage times pieces."""
+    if stage not in ("encode", "classify", "fuse", "cnn_predict"):
+        once = dict.fromkeys(("warm_up_s", "item_ms_median", "item_ms_low", "item_ms_high"))
+        return once | {"items_per_s": n_items / work_s, "n_repeats": 0}
+    item_ms = 1000 * (work_s * 9 / 11) / (n_items * 9 / 10)
+    spread = {"item_ms_low": 0.8 * item_ms, "item_ms_high": 1.3 * item_ms}
+    rate = {"items_per_s": 1000 / item_ms, "warm_up_s": work_s * 2 / 11, "n_repeats": 9}
+    return rate | spread | {"item_ms_median": item_ms}
 
 
 def _add_history(

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from patchbench.calibration import N_BINS, WHOLE
+from patchbench.calibration import WHOLE
 from patchbench.evaluation import preferred_fusion
+from patchbench.reliability import N_BINS
 
 SIDES = {"fine": 11}  # places of a patch grid along a side; others have 5
 _RUN = ("dataset", "patches", "encoder", "classifier", "seed")

@@ -12,16 +12,15 @@ from scipy.special import logsumexp
 from patchbench import tables
 from patchbench.bags import Bags, softmax
 from patchbench.calibration import (
-    N_BINS,
     SETTINGS,
     WHOLE,
     divided,
-    reliability,
     reliability_rows,
     temperature,
 )
 from patchbench.io import read_json, read_table, write_array, write_json, write_table
 from patchbench.metrics import draw_weights
+from patchbench.reliability import N_BINS, reliability
 from patchbench.stages import fuse
 
 ABOUT = {"dataset": "d", "patches": "p", "encoder": "e", "classifier": "c", "seed": 0}

@@ -2,11 +2,20 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score, roc_curve
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    confusion_matrix,
+    log_loss,
+    roc_auc_score,
+    roc_curve,
+)
 
 from patchbench import auc, metrics
+from patchbench.reliability import levelled
 
 
 def slow_auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> float:
@@ -19,6 +28,7 @@ def slow_auc(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> flo
     return wins / pairs if pairs else float("nan")
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(2, 25), st.integers(1, 6))
 def test_weighted_auc_equals_counting_pairs(seed: int, n: int, n_levels: int) -> None:
     rng = np.random.default_rng(seed)
@@ -42,16 +52,19 @@ def test_values_agree_with_scikit_learn() -> None:
     predicted = probabilities.argmax(axis=1)
     expected = {
         "auc_macro": roc_auc_score(labels, probabilities, multi_class="ovr"),
+        "auc_micro": roc_auc_score(labels, probabilities, multi_class="ovr", average="micro"),
         "accuracy": (predicted == labels).mean(),
         "balanced_accuracy": balanced_accuracy_score(labels, predicted),
         "log_loss": log_loss(labels, probabilities),
+        "brier": brier_score_loss(labels, probabilities, scale_by_half=False),
     }
+    assert set(found) == {*expected, "ece"}
     for name, value in expected.items():
         assert found[name].value == pytest.approx(value, abs=1e-6), name
         assert found[name].low < value < found[name].high
 
 
-def test_the_auc_of_patches_is_the_same_from_the_table_of_wins_and_draw_by_draw(
+def test_the_auc_of_patches_is_that_of_weighted_patches_however_many_draws_go_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rng = np.random.default_rng(3)
@@ -59,13 +72,15 @@ def test_the_auc_of_patches_is_the_same_from_the_table_of_wins_and_draw_by_draw(
     labels = rng.integers(0, 4, 20)[image_of]
     probabilities = rng.dirichlet(np.ones(4), len(labels)).round(1)  # with many ties
     weights = metrics.draw_weights(20, seed=1, n_draws=50)
-    slow = auc.macro_auc(labels, probabilities, weights[:, image_of])
-    table = auc.auc_draws(labels, probabilities, image_of, weights)
-    np.testing.assert_allclose(table, slow, atol=1e-12)
-    monkeypatch.setattr(auc, "_MOST_IMAGES_IN_TABLE", 0)
-    monkeypatch.setattr(auc, "_CHUNK_ELEMENTS", 100)
-    chunked = auc.auc_draws(labels, probabilities, image_of, weights)
-    np.testing.assert_allclose(chunked, slow, atol=1e-12)
+    each = [[slow_auc(labels == c, probabilities[:, c], row[image_of]) for c in range(4)]
+            for row in weights]  # fmt: skip
+    slow = np.mean(each, axis=1)
+    together = auc.auc_draws(labels, probabilities, image_of, weights)
+    np.testing.assert_allclose(together, slow, atol=1e-12)
+    monkeypatch.setattr(auc, "_ROUND_ELEMENTS", 100)
+    monkeypatch.setattr(auc, "_LADDER_ELEMENTS", 100)
+    in_rounds = auc.auc_draws(labels, probabilities, image_of, weights)
+    np.testing.assert_allclose(in_rounds, slow, atol=1e-12)
 
 
 def test_an_image_may_hold_positive_and_negative_patches() -> None:
@@ -117,3 +132,74 @@ def test_the_roc_curve_is_the_library_s() -> None:
     area = np.trapezoid(mine, auc.FPR_GRID)
     assert area == pytest.approx(np.trapezoid(true_rate, false_rate), abs=0.01)
     assert (np.diff(mine) >= 0).all()
+
+
+# ------------------------------------------------------------------------------ every draw
+
+
+def test_every_draw_of_every_metric_is_scikit_learn_s_on_the_images_drawn() -> None:
+    labels, probabilities = problem(60, 3, seed=5)
+    probabilities = probabilities.round(1) + 1e-3  # with ties
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    image_of, weights = np.repeat(np.arange(20), 3), metrics.draw_weights(20, 2, 12)
+    predictions = labels, probabilities, image_of, weights
+    found = {
+        "micro": auc.micro_auc_draws(*predictions),
+        "macro": auc.auc_draws(*predictions),
+        "brier": metrics.brier_draws(*predictions),
+        "log_loss": metrics.log_loss_draws(*predictions),
+        "confusion": metrics.confusion_draws(*predictions),
+    }
+    for draw, times in enumerate(weights):
+        rows = np.repeat(np.arange(60), times[image_of].astype(int))
+        truth, given = labels[rows], probabilities[rows]
+        expected = {
+            "micro": roc_auc_score(truth, given, multi_class="ovr", average="micro"),
+            "macro": roc_auc_score(truth, given, multi_class="ovr"),
+            "brier": brier_score_loss(truth, given, scale_by_half=False),
+            "log_loss": log_loss(truth, given),
+            "confusion": confusion_matrix(truth, given.argmax(axis=1), labels=range(3)),
+        }
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name][draw], value, atol=1e-9, err_msg=name)
+
+
+def test_the_confusion_matrix_adds_up_to_the_classes_and_to_the_accuracy() -> None:
+    labels, probabilities = problem(90)
+    weights = metrics.draw_weights(90, 0, 5)
+    counts = metrics.confusion_draws(labels, probabilities, np.arange(90), weights)
+    assert counts.shape == (6, 4, 4)
+    np.testing.assert_array_equal(counts.sum(axis=(1, 2)), 90)
+    np.testing.assert_array_equal(counts[0].sum(axis=1), np.bincount(labels))
+    accuracy = accuracy_score(labels, probabilities.argmax(axis=1))
+    assert np.trace(counts[0]) / 90 == pytest.approx(accuracy)
+
+
+def test_best_and_worst_forecasts_have_the_ends_of_the_scale() -> None:
+    labels = np.array([0, 1, 2])
+    for turn, brier in ((0, 0.0), (1, 2.0)):
+        certain = np.eye(3)[(labels + turn) % 3]
+        found = metrics.evaluate(labels, certain, np.arange(3), seed=0)
+        assert found["brier"].value == brier
+        assert found["ece"].value == pytest.approx(turn)
+
+
+def test_the_interval_of_the_calibration_error_lies_about_its_value() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        probabilities = rng.dirichlet(np.ones(4), 40)
+        labels = (rng.random((40, 1)) < probabilities.cumsum(axis=1)).argmax(axis=1)
+        found = metrics.evaluate(labels, probabilities, np.arange(40), seed)["ece"]
+        assert 0 <= found.low <= found.value <= found.high <= 1
+    draws = np.array([0.1, 0.1, 0.2, 0.3])
+    np.testing.assert_allclose(levelled(draws), [0.1, 0.0, 0.1, 0.2])
+    np.testing.assert_array_equal(levelled(np.array([0.3, 0.1, 0.2])), [0.3, 0.1, 0.2])
+    np.testing.assert_array_equal(levelled(draws[:1]), draws[:1])
+
+
+def test_draws_are_made_once_and_cannot_be_changed() -> None:
+    weights = metrics.draw_weights(7, 3)
+    assert metrics.draw_weights(7, 3) is weights
+    with pytest.raises(ValueError, match="read-only"):
+        weights[0] = 2
+    assert (weights[0] == 1).all() and (weights.sum(axis=1) == 7).all()

@@ -229,3 +229,18 @@ def test_both_stages_run_from_their_arguments_on_the_bundled_digits(tmp_path) ->
     assert report["classes"] == [str(k) for k in range(10)]
     assert report["n_enlarged"] == 1797
     assert sum(report["n_images"]["test"].values()) == pytest.approx(0.25 * 1797, abs=5)
+
+
+def test_val_is_dealt_from_train_where_a_set_brings_train_and_test_alone(root) -> None:
+    draw(root / "cat" / "7.png", 6)  # now the same picture as 6, so both stay on one side
+    rows = [
+        f"{n}/{k}.png,{n},{'test' if k < 2 else 'train'}" for n in ("cat", "dog") for k in range(8)
+    ]
+    (root / "list.csv").write_text("\n".join(["file,class,split", *rows]) + "\n")
+    found = run(root, csv="list.csv", val_fraction=0.34)["n_images"]
+    assert found["test"] == {"cat": 2, "dog": 2}
+    assert found["val"] == {"cat": 2, "dog": 2}
+    split = results(root)[2].set_index("image_id")["split"]
+    assert split["cat/6.png"] == split["cat/7.png"]
+    run(root, csv="list.csv", val_fraction=0.34)
+    assert split.equals(results(root)[2].set_index("image_id")["split"])

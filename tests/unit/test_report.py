@@ -14,6 +14,7 @@ from patchbench import tables
 from patchbench.auc import macro_auc
 from patchbench.errors import UserError
 from patchbench.report import finding
+from patchbench.report.browser import browser_data
 from patchbench.report.page import data_uri, render, result_rows
 from patchbench.stages import report
 from patchbench.study import Study
@@ -56,10 +57,13 @@ def test_page_is_well_formed_and_refers_to_nothing_outside(tmp_path: Path) -> No
             assert target.startswith(("#", "data:")), f"{tag} {name}={target}"
     assert not re.search(r"https?://|@import|url\(", text)
     assert "default-src 'none'" in text
+    assert "script-src 'sha256-" in text  # and so no other script
 
 
 def test_names_that_look_like_code_are_shown_not_run(tmp_path: Path) -> None:
-    study = make_study(n_classes=2, classes=(NASTY, "rose"))
+    study = make_study(
+        n_classes=2, classes=(NASTY, "</script><script>alert(1)</script>"), browse=True
+    )
     study.datasets["scenes"]["left_out"] = [{"image_id": NASTY, "reason": NASTY}]
     study.run["command"] = NASTY
     study.run["config"]["datasets"] = {NASTY: "</pre><script>alert(1)</script>"}
@@ -67,8 +71,30 @@ def test_names_that_look_like_code_are_shown_not_run(tmp_path: Path) -> None:
     text = page(replace(study, name=NASTY), tmp_path)
     parsed = Page(text)
     assert all("onerror" not in attributes for _, attributes in parsed.tags)
-    assert sum(tag == "script" for tag, _ in parsed.tags) == 1
+    scripts = [attributes.get("type") for tag, attributes in parsed.tags if tag == "script"]
+    assert scripts == ["application/json", None, None]
     assert "{{ 7*7 }} 🌷" in text
+
+
+def test_browser_is_given_every_method_that_looks_at_patches_and_the_network() -> None:
+    study = make_study(browse=True, n_seeds=2)
+    data = browser_data(study)
+    assert data is not None
+    (scenes,) = data["datasets"]
+    assert [image["id"] for image in scenes["images"]] == list(study.browser["scenes/ids"])
+    labels = [method["label"] for method in scenes["methods"]]
+    assert "resnet18 (whole image)" in labels and not any("majority" in text for text in labels)
+    for method in scenes["methods"]:
+        whole = method["patches"] is None
+        assert (method["map"] is not None, method["votes"] is None) == (whole, whole)
+        for rule in method["rules"]:
+            assert len(rule["decided"]) == len(scenes["images"])
+            assert rule["about"].startswith("" if whole else "A rule.")
+            assert (rule["influence"] is None) == whole
+            assert all(p >= q for p, q in zip(rule["probability"], rule["of_true"], strict=True))
+    told = [rule["about"] for method in scenes["methods"] for rule in method["rules"]]
+    assert any(" (from val)" in text for text in told)
+    assert browser_data(make_study(n_encoders=1)) is None
 
 
 def test_result_table_has_a_row_per_result_and_blanks_for_unknowns() -> None:

@@ -19,6 +19,7 @@ def test_runtime_adds_stages_and_shards_and_divides_by_images() -> None:
         {"fit_encoder": 10.0, "fit_classifier": 2.0, "encode": 6.0, "classify": 1.2, "fuse": 0.24}
         | {"cnn": 30.0, "cnn_predict": 0.6}
     )
+    costs["warm_up_s"] = np.nan
     times = runtimes.runtime(replace(study, costs=costs))
     times = times.drop_duplicates(["encoder", "classifier"]).set_index(["encoder", "classifier"])
     patch, cnn = times.loc[("bagnet17", "logistic")], times.loc[("resnet18", "own_head")]

@@ -45,26 +45,32 @@ def run(folder: Path, root: Path | str, *settings: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def test_names_with_quotes_spaces_and_shell_signs_are_only_names(
-    photos: Path, tmp_path: Path
-) -> None:
-    status, output = run(tmp_path, photos)
+@pytest.fixture(scope="module")
+def prepared(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which the photographs were prepared."""
+    folder = tmp_path_factory.mktemp("prepared")
+    status, output = run(folder, photos)
     assert status == 0, output
-    assert (tmp_path / "results/mine/images.npy").exists()
+    return folder
 
 
-def test_a_new_photograph_is_noticed(photos: Path, tmp_path: Path) -> None:
-    run(tmp_path, photos)
-    assert "Nothing to be done" in run(tmp_path, photos)[1]
+def test_names_with_quotes_spaces_and_shell_signs_are_only_names(prepared: Path) -> None:
+    images = pd.read_parquet(prepared / "results/mine/images.parquet")
+    assert set(images["class_name"]) == {"cat's", "dog <b>"}
+    assert "dog <b>/0 $(echo).png" in set(images["image_id"])
+
+
+def test_a_new_photograph_is_noticed(photos: Path, prepared: Path) -> None:
+    assert "Nothing to be done" in run(prepared, photos)[1]
     added = photos / "cat's" / "new.png"
     Image.new("RGB", (50, 50)).save(added)
     try:
-        again = run(tmp_path, photos)
+        again = run(prepared, photos)
     finally:
         added.unlink()
     assert "Nothing to be done" not in again[1]
     assert "new.png" in "".join(
-        pd.read_parquet(tmp_path / "results/mine/images.parquet")["image_id"]
+        pd.read_parquet(prepared / "results/mine/images.parquet")["image_id"]
     )
 
 
@@ -109,8 +115,6 @@ def test_one_bad_image_among_many_is_reported_not_hidden(photos: Path, tmp_path:
             f"device {ABSENT!r} was asked for but PyTorch finds none",
         ),
         (["--config", "benchmark={encoders: [sfit]}"], "Did you mean 'sift'"),
-        (["--config", "patches={p32s16: {stride_px: -1}}"], "stride_px is -1"),
-        (["--config", "patches={p32s16: {patch_size_px: 128}}"], "use a smaller patch"),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(

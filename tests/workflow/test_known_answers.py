@@ -14,15 +14,14 @@ from harness import ROOT, copy_project, snakemake
 
 from patchbench import plugins
 
-PATCH = "results/{}/p24s12/seed0/{}/{}/metrics.parquet"
+PATCH = "results/{}/p24s24/seed0/{}/{}/metrics.parquet"
 OBJECT = PATCH.format("scenes", "sift-fisher", "logistic")
-TEXTURE = PATCH.format("scenes-texture", "bagnet17", "logistic")
-TILES = PATCH.replace("p24s12", "p24s24")
-PLACES = TILES.format("scenes-arrangement", "color_histogram", "pooled")
+TEXTURE = PATCH.format("scenes-texture", "sift-fisher", "logistic")
+PLACES = PATCH.format("scenes-arrangement", "color_histogram", "pooled")
 ARRANGEMENT = [
     PLACES,
-    TILES.format("scenes-arrangement", "color_histogram", "logistic"),
-    TILES.format("scenes-arrangement", "bagnet17-short", "own_head"),
+    PATCH.format("scenes-arrangement", "color_histogram", "logistic"),
+    PATCH.format("scenes-arrangement", "bagnet17-short", "own_head"),
 ]
 CNN = "results/scenes-arrangement/whole-image/seed0/resnet18/metrics.parquet"
 

@@ -107,6 +107,35 @@ def test_maps_of_both_networks_are_measured(project: Path) -> None:
     }
 
 
+def test_browser_holds_votes_evidence_influence_and_maps_of_test_images(project: Path) -> None:
+    arrays = np.load(project / STUDY / "browser.npz")
+    found = {name.removeprefix("scenes/"): arrays[name] for name in arrays.files}
+    images = pd.read_parquet(project / "results/scenes/images.parquet")
+    rows = [images.index[images["image_id"] == name][0] for name in found["ids"]]
+    assert set(images.loc[rows, "split"]) == {"test"}
+    assert images.loc[rows, "label"].tolist() == found["labels"].tolist()
+    assert set(found["labels"]) == set(range(6))
+    index = pd.read_parquet(project / "results/scenes/p20s11/index.parquet")
+    logits = np.load(project / RUN / "patch_logits/00000-of-00001.npy")
+    own = [logits[index.loc[index["image_row"] == row, "offset"]].astype(float) for row in rows]
+    votes = np.exp(own) / np.exp(own).sum(axis=2, keepdims=True)
+    name = "p20s11/bagnet17/logistic"
+    assert (found[f"votes/{name}"] == votes.argmax(axis=2)).all()
+    assert np.abs(found[f"evidence/{name}"] / 255 - votes).max() <= 0.51 / 255
+    mean, n_patches = votes.mean(axis=1), votes.shape[1]
+    without = (votes.sum(axis=1, keepdims=True) - votes) / (n_patches - 1)
+    decided = mean.argmax(axis=1)[:, None, None]
+    fall = np.take_along_axis(mean[:, None] - without, decided, axis=2)[..., 0]
+    kept = found[f"influence/{name}/mean_probability"]
+    assert np.abs(kept / 10_000 - fall).max() <= 0.51 / 10_000
+    explained = pd.read_parquet(project / CNN / "maps/gradcam/explained.parquet")
+    places = [explained.index[explained["image_row"] == row][0] for row in rows]
+    assert found["mapped/resnet18"].tolist() == explained.loc[places, "predicted"].tolist()
+    assert found["maps/resnet18"].max(axis=(1, 2)).tolist() == [255] * len(rows)
+    paid = found["attention/p20s11/bagnet17/none/abmil"] / 10_000
+    np.testing.assert_allclose(paid.mean(axis=1), 1, atol=1e-3)
+
+
 def test_overlays_show_test_images_with_their_maps_and_what_is_kept(project: Path) -> None:
     arrays = np.load(project / STUDY / "overlays.npz")
     found = {name.removeprefix("scenes/"): arrays[name] for name in arrays.files}

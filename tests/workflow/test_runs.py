@@ -56,9 +56,9 @@ def test_every_run_has_every_metric_in_its_range(project: Path) -> None:
     metrics = table(project, "metrics")
     keys = ["patches", "encoder", "classifier", "fusion", "level", "metric"]
     assert not metrics.duplicated(keys).any()
-    assert len(metrics) == 4 * (5 * (1 + 5) + 1)  # 4 metrics x (5 runs x (patch + 5 rules) + CNN)
-    bounded = metrics[metrics["metric"] != "log_loss"]
-    assert bounded["value"].between(0, 1).all()
+    assert len(metrics) == 7 * (5 * (1 + 5) + 1)  # 7 metrics x (5 runs x (patch + 5 rules) + CNN)
+    highest = metrics["metric"].map({"log_loss": np.inf, "brier": 2.0}).fillna(1.0)
+    assert metrics["value"].between(0, highest).all()
     assert (metrics["low"] <= metrics["value"]).all()
     assert (metrics["value"] <= metrics["high"]).all()
     assert (metrics["n_images"] == metrics["n_images"].iloc[0]).all()
@@ -143,6 +143,7 @@ def test_an_edited_encoder_reruns_itself_and_what_descends_from_it(project: Path
         "classify": 2,
         "fuse": 1,
         "collect": 1,
+        "assess": 1,
         "draw": 1,
         "report": 1,
     }
@@ -157,7 +158,7 @@ def test_a_comment_or_a_touched_file_reruns_nothing(project: Path, edited) -> No
 
 def test_an_edited_fusion_reruns_fusing_only(project: Path, edited) -> None:
     edited("src/patchbench/fusions/mean_logit.py", "np.float64", "np.float32")
-    assert set(due(project)) == {"fuse", "collect", "draw", "report"}
+    assert set(due(project)) == {"fuse", "collect", "assess", "draw", "report"}
 
 
 def test_a_changed_stride_reruns_what_descends_from_the_patches(project: Path) -> None:
@@ -178,6 +179,12 @@ def test_a_new_encoder_leaves_the_others_alone(project: Path) -> None:
     assert jobs["fit_encoder"] == 1
     assert jobs["encode"] == 2
     assert "cut" not in jobs
+
+
+def test_published_weights_are_fetched_before_the_training(project: Path) -> None:
+    target = "results/scenes/whole-image/seed0/resnet18/cnn.npz"
+    jobs = due(project, target, "--config", "cnns={resnet18: {weights: imagenet, freeze: true}}")
+    assert jobs == {"fetch_weights": 1, "cnn": 1}
 
 
 def test_a_deleted_folder_takes_its_descendants_only(project: Path, tmp_path: Path) -> None:

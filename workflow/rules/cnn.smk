@@ -19,6 +19,8 @@ rule cnn:
     conda:
         "../../envs/patchbench.yaml"
     threads: config.get("train_threads", 1)
+    resources:
+        **DEVICE,
     params:
         spec=spec("cnns", "cnn"),
         device=config.get("device", "auto"),
@@ -70,6 +72,8 @@ rule cnn_predict:
         f"{CNN}/predictions.log",
     conda:
         "../../envs/patchbench.yaml"
+    resources:
+        **DEVICE,
     params:
         spec=spec("cnns", "cnn"),
         device=config.get("device", "auto"),

@@ -12,23 +12,25 @@ from snakemake.utils import update_config
 SRC = f"{workflow.basedir}/src"
 sys.path.insert(0, SRC)
 
-from patchbench import plan, plan_weights
+from patchbench import cluster, plan, plan_weights
 from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
 from patchbench.fingerprint import fingerprint, folder_digest
+from patchbench.machine import COMMAND_VARIABLE
 from patchbench.records import open_dataset
 from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
 from patchbench.plan_weights import WEIGHTS
 from patchbench.study import WHOLE_IMAGE
+
+# told in the report; jobs inherit it, also those that another Snakemake starts on a cluster's node
+os.environ.setdefault(COMMAND_VARIABLE, shlex.join(["snakemake", *sys.argv[1:]]))
 
 # the command line hands inner values over as text; files do not
 update_config(config, typed(workflow.config_settings.config or {}))
 
 try:
     check(config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
-    if workflow.local_exec and config.get("device") in ("cuda", "mps"):
-        resolve(config["device"])
     published = plan_weights.published(config)
     datasets = {
         name: open_dataset(name, config["datasets"][name])[0]
@@ -49,6 +51,20 @@ prefix = f"set -euo pipefail; export PYTHONPATH={shlex.quote(SRC)}; "
 if not workflow.deployment_settings.deployment_method:
     prefix += f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
 shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
+
+
+# what a job that uses a device asks of a cluster
+DEVICE = {"gpu": 1} if config.get("device") == "cuda" else {}
+
+
+onstart:  # not before is it known where jobs will run
+    try:
+        if not workflow.local_exec:
+            cluster.refuse_to_submit_twice(Path.cwd())
+        elif config.get("device") in ("cuda", "mps"):
+            resolve(config["device"])
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def one_of(names):

@@ -9,15 +9,19 @@ rule download:
     log:
         "resources/{dataset}/download.log",
     retries: 2 if workflow.is_main_process else 0
+    # here, where Snakemake runs: nodes of a cluster often have no network
+    localrule: True
     conda:
         "../../envs/patchbench.yaml"
     params:
         spec=spec("datasets", "dataset"),
+        about=about,
     message:
         "Downloading {wildcards.dataset}"
     shell:
         "python -m patchbench download --dataset {wildcards.dataset:q} --spec {params.spec:q}"
-        " --out $(dirname {output.complete:q}) > {log:q} 2>&1"
+        " --out $(dirname {output.complete:q}) --about {params.about:q}"
+        " --cost $(dirname {output.complete:q})/download.cost.json > {log:q} 2>&1"
 
 
 rule prepare:

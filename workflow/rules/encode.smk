@@ -10,15 +10,18 @@ rule fetch_weights:
     log:
         f"{WEIGHTS}.log",
     retries: 2 if workflow.is_main_process else 0
+    # here, where Snakemake runs: nodes of a cluster often have no network
+    localrule: True
     conda:
         "../../envs/patchbench.yaml"
     params:
         url=lambda w, output: published[output.weights].url,
+        about=about,
     message:
         "Fetching the published weights {wildcards.weights}"
     shell:
         "python -m patchbench fetch_weights --url {params.url:q} --out {output.weights:q}"
-        " > {log:q} 2>&1"
+        " --about {params.about:q} --cost {output.weights:q}.cost.json > {log:q} 2>&1"
 
 
 rule fit_encoder:
@@ -39,6 +42,8 @@ rule fit_encoder:
     conda:
         "../../envs/patchbench.yaml"
     threads: config.get("train_threads", 1)
+    resources:
+        **DEVICE,
     params:
         spec=spec("encoders", "encoder"),
         size=lambda w: config["patches"][w.patches]["patch_size_px"],
@@ -73,6 +78,8 @@ rule encode:
         f"{ENCODER}/embeddings/{{shard}}.log",
     conda:
         "../../envs/patchbench.yaml"
+    resources:
+        **DEVICE,
     params:
         spec=spec("encoders", "encoder"),
         device=config.get("device", "auto"),

@@ -24,6 +24,8 @@ rule experiment:
         f"{CLASSIFIER}/experiments.log",
     conda:
         "../../envs/patchbench.yaml"
+    resources:
+        **DEVICE,
     params:
         experiments=experiments_of,
         encoder=spec("encoders", "encoder"),
@@ -62,6 +64,8 @@ rule experiment_cnn:
         f"{CNN}/experiments.log",
     conda:
         "../../envs/patchbench.yaml"
+    resources:
+        **DEVICE,
     params:
         experiments=experiments_of,
         spec=spec("cnns", "cnn"),

@@ -56,6 +56,8 @@ rule fit_pooling:
     conda:
         "../../envs/patchbench.yaml"
     threads: config.get("train_threads", 1)
+    resources:
+        **DEVICE,
     params:
         fusions=POOLINGS,
         max_fit_mib=config.get("max_fit_mib", 1024),
@@ -92,6 +94,8 @@ rule pool:
         f"{plan.POOLED}/predictions.log",
     conda:
         "../../envs/patchbench.yaml"
+    resources:
+        **DEVICE,
     params:
         fusions=POOLINGS,
         rival=rival_option,

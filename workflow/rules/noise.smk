@@ -21,6 +21,8 @@ rule explain_cnn:
         f"{plan.CNN_MAPS}/explain.log",
     conda:
         "../../envs/patchbench.yaml"
+    resources:
+        **DEVICE,
     params:
         spec=spec("explain", "explain"),
         model=spec("cnns", "cnn"),
@@ -55,6 +57,8 @@ rule explain_encoder:
         f"{plan.ENCODER_MAPS}/explain.log",
     conda:
         "../../envs/patchbench.yaml"
+    resources:
+        **DEVICE,
     params:
         spec=spec("explain", "explain"),
         model=spec("encoders", "encoder"),

@@ -6,7 +6,16 @@ FIGURES = plan.figures(config)
 FIGURE_MODULES = sorted({f"patchbench.figures.{figure}" for _, figure in FIGURES})
 PAGE_PARTS = [
     f"{SRC}/patchbench/report/{name}"
-    for name in ("template.html", "style.css", "table.js")
+    for name in (
+        "template.html",
+        "browser.html",
+        "methods.html",
+        "style.css",
+        "browser.css",
+        "table.js",
+        "layers.js",
+        "browser.js",
+    )
 ]
 
 
@@ -25,6 +34,12 @@ rule collect:
         ],
         [f"{run.folder}/reliability.parquet" for run in plan.runs(config) if run.votes],
         [
+            f"{run.folder}/patch_logits/{shard}.npy"
+            for run in plan.runs(config)
+            if run.votes
+            for shard in plan.shards(config, run.patches)
+        ],
+        [
             f"{run.folder}/attention.npz"
             for run in plan.runs(config)
             if run.classifier == plan.NONE
@@ -42,8 +57,9 @@ rule collect:
             for run in plan.split_by_noise(config)
         ],
         [
-            f"{explained.folder}/faithfulness.parquet"
+            f"{explained.folder}/{name}"
             for explained in plan.explanations(config)
+            for name in EXPLAINED
         ],
         [f"{run.folder}/experiments.parquet" for run in plan.experimented(config)],
         expand(list(rules.prepare.output), dataset=config["benchmark"]["datasets"]),
@@ -63,6 +79,7 @@ rule collect:
         fusion_tests=f"{STUDY}/fusion_tests.parquet",
         reliability=f"{STUDY}/reliability.parquet",
         learned=f"{STUDY}/learned.parquet",
+        images=f"{STUDY}/images.parquet",
         predictions=f"{STUDY}/predictions.parquet",
         roc=f"{STUDY}/roc.parquet",
         history=f"{STUDY}/history.parquet",
@@ -76,6 +93,7 @@ rule collect:
         thumbnails=f"{STUDY}/thumbnails.npz",
         patch_thumbnails=f"{STUDY}/patch_thumbnails.npz",
         overlays=f"{STUDY}/overlays.npz",
+        browser=f"{STUDY}/browser.npz",
         run=f"{STUDY}/run.json",
         cost=f"{STUDY}/collect.cost.json",
     log:
@@ -85,7 +103,11 @@ rule collect:
     params:
         config=json.dumps(config, sort_keys=True),
         about=about,
-        code=code_of("collect"),
+        code=fingerprint(
+            "patchbench.stages.collect",
+            *fusion_modules("votes"),
+            *fusion_modules("noise"),
+        ),
     message:
         "Collecting the tables of study {wildcards.study}"
     shell:
@@ -94,9 +116,35 @@ rule collect:
         )
 
 
+rule assess:
+    input:
+        tables=rules.collect.output,
+    output:
+        class_metrics=f"{STUDY}/class_metrics.parquet",
+        method_tests=f"{STUDY}/method_tests.parquet",
+        seed_summary=f"{STUDY}/seed_summary.parquet",
+        dataset_ranks=f"{STUDY}/dataset_ranks.parquet",
+        cost=f"{STUDY}/assess.cost.json",
+    log:
+        f"{STUDY}/assess.log",
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        about=about,
+        code=fingerprint("patchbench.stages.assess"),
+    message:
+        "Comparing the methods of study {wildcards.study}"
+    shell:
+        command(
+            "assess --study results/studies/{wildcards.study}"
+            " --out results/studies/{wildcards.study}"
+        )
+
+
 rule draw:
     input:
         tables=rules.collect.output,
+        tests=rules.assess.output,
     output:
         [
             report(
@@ -130,6 +178,7 @@ rule draw:
 rule report:
     input:
         tables=rules.collect.output,
+        tests=rules.assess.output,
         figures=rules.draw.output,
         parts=PAGE_PARTS,
     output:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from patchbench import tables
+from patchbench.devices import resolve
 from patchbench.errors import UserError
 from patchbench.networks.settings import (
     IMAGENET,
@@ -69,6 +70,7 @@ class Encoder:
     source: ClassVar[str] = "Sharif Razavian et al., CVPR Workshops 2014, arXiv:1403.6382"
 
     def __post_init__(self) -> None:
+        self.device = resolve(self.device)
         check_counts(patch_size_px=self.patch_size_px)
         check_choice("inference", self.inference, PRECISIONS)
         if self.resize_px is not None:

@@ -119,17 +119,23 @@ def mark(study: Study, method: Mapping[str, Any]) -> Mark:
     encoder, classifier = str(method["encoder"]), str(method["classifier"])
     if method["patches"] == WHOLE_IMAGE:
         whole = study.metrics["patches"] == WHOLE_IMAGE
-        i = sorted(set(study.metrics.loc[whole, "encoder"])).index(encoder)
+        i = _place(sorted(set(study.metrics.loc[whole, "encoder"])), study, "cnns", encoder)
         return Mark(CNN_COLOR, "*pHd"[i % 4], DASHES[i % 4], i >= 4, 4)
     if is_control(study, "classifiers", classifier):
         return Mark(CONTROL_COLOR, "x", DASHES[2], True, 2)
     if is_control(study, "encoders", encoder):
         return Mark(CONTROL_COLOR, "o", "-", True, 2)
-    i = on_trial(study, "encoders").index(encoder)
-    classifiers = on_trial(study, "classifiers")
+    i = _place(on_trial(study, "encoders"), study, "encoders", encoder)
+    classifiers, cuts = on_trial(study, "classifiers"), entries(study, "patches")
     variant = classifiers.index(classifier) if classifier in classifiers else 0
-    variant += len(classifiers) * entries(study, "patches").index(str(method["patches"]))
+    variant += len(classifiers) * _place(cuts, study, "patches", str(method["patches"]))
     return Mark(COLORS[i % 10], MARKERS[i % 10], DASHES[variant % 4], variant % 2 == 1, 3)
+
+
+def _place(measured: list[str], study: Study, group: str, name: str) -> int:
+    """Place of a name among those with results; one without results follows them, in order."""
+    others = sorted({*study.methods.get(group, {}), name} - {*measured})
+    return [*measured, *others].index(name)
 
 
 def figure(height_in: float) -> Figure:
@@ -246,7 +252,7 @@ def fit(text: str, width_in: float, size_pt: float = SMALL_PT) -> str:
 
 def number(value: float, digits: int = 3) -> str:
     """Write a number for a label; a dash where there is none."""
-    return BLANK if pd.isna(value) else f"{value:.{digits}f}"
+    return BLANK if pd.isna(value) else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(row: Mapping[str, Any]) -> str:

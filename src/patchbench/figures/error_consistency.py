@@ -97,7 +97,8 @@ def _text(ax: Axes, i: int, j: int, number: str, below: str, colour: str) -> Non
 
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame, models: list[str]) -> str:
-    more = style.not_drawn(len(models) - _MAX_MODELS)
+    more = ["cells: Cohen's kappa of being right, with its 95 % bootstrap interval"]
+    more += style.not_drawn(len(models) - _MAX_MODELS)
     if frame["kappa"].isna().any():
         more.append("not defined where two models are both always right, or always wrong")
     return style.facts(study, dataset, *more)

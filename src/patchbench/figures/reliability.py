@@ -159,6 +159,7 @@ def _facts(study: Study, dataset: str, shown: pd.DataFrame, labels: list[str]) -
         counts = sorted({int(n) for n in patches})
         span = f"{counts[0]:,}" + (f" to {counts[-1]:,}" if len(counts) > 1 else "")
         more.append(f"{span} test patches")
+        more.append("T: temperature; ECE: expected calibration error, before and after")
         asked = study.run.get("config", {}).get("calibration", "none")
         saw = "calibrated logits" if asked == "temperature" else "logits as they are"
         more.append(f"fusion rules saw {saw} (setting calibration: {asked})")

@@ -64,7 +64,7 @@ def draw(study: Study, dataset: str) -> Figure:
 def _facts(study: Study, dataset: str) -> str:
     several = study.roc.loc[study.roc["dataset"] == dataset, "seed"].nunique() > 1
     seeds = ["thin lines: single seeds, bold: their mean"] if several else []
-    interval = "95 % intervals: bootstrap over test images, patches of an image kept together"
+    interval = "area under each curve with its 95 % interval: bootstrap over test images, whole"
     return style.facts(study, dataset, *seeds, interval)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from patchbench.devices import resolve
 from patchbench.errors import UserError
 
 BAGNET_RECEPTIVE_FIELDS_PX = (9, 17, 33)
@@ -165,6 +166,7 @@ class Trained:
     recipe: Recipe = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.device = resolve(self.device)
         self.recipe = Recipe(
             Plan(
                 epochs=self.epochs,

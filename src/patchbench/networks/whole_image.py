@@ -35,6 +35,21 @@ if TYPE_CHECKING:
     from patchbench.networks.course import Checkpoint
     from patchbench.networks.published import Published
 
+_RESNET = "residual network of {} layers", "He et al., CVPR 2016, arXiv:1512.03385"
+_BAGNET = (
+    "BagNet that sees the whole image, each place through {0} x {0} px",
+    "Brendel & Bethge, ICLR 2019, arXiv:1904.00760",
+)
+# what each type of network is, and its paper
+ABOUT = {
+    "resnet18": (_RESNET[0].format(18), _RESNET[1]),
+    "resnet50": (_RESNET[0].format(50), _RESNET[1]),
+    "vgg16_bn": (
+        "VGG network of 16 layers with batch normalisation",
+        "Simonyan & Zisserman, ICLR 2015, arXiv:1409.1556",
+    ),
+} | {name: (_BAGNET[0].format(px), _BAGNET[1]) for name, px in BAGNET_TYPES.items()}
+
 # the last layer, which tells the classes
 _HEADS = {"vgg16_bn": "classifier.6."}
 _HEAD = "fc."

@@ -16,10 +16,11 @@ from patchbench import results_table as results
 from patchbench.auc import macro_auc
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.metrics import COVERAGE, draw_weights
-from patchbench.report import fusion, noise
+from patchbench.report import fusion, noise, published, tested
 from patchbench.study import WHOLE_IMAGE, Study
 
 Row = Mapping[str, Any]
+FEW = 10  # test images of a class, below which intervals by resampling say little
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ def findings(study: Study) -> list[Finding]:
 def _finding(study: Study, dataset: str) -> Finding:
     frame = results.scores(study, dataset, "image")
     frame = frame[frame["value"].notna()]
-    best, network = (_chosen_on_val(study, dataset, frame, kind) for kind in ("patch", "cnn"))
+    best, network = (
+        tested.over_seeds(study, dataset, results.best_on_val(study, dataset, frame, kind))
+        for kind in ("patch", "cnn")
+    )
     control = _first(frame[frame["kind"] == "control"])
     sentences = _about_best(study, frame, best)
     if network is None:
@@ -56,24 +60,12 @@ def _finding(study: Study, dataset: str) -> Finding:
     sentences += fusion.sentences(study, dataset, best)
     sentences += noise.sentences(study, dataset)
     sentences += parts_results.sentences(study, dataset)
+    sentences += published.sentences(study, dataset)
     return Finding(dataset, sentences, best, network)
 
 
 def _first(rows: pd.DataFrame) -> dict[str, Any] | None:
     return None if rows.empty else {str(k): v for k, v in rows.iloc[0].items()}
-
-
-def _chosen_on_val(
-    study: Study, dataset: str, frame: pd.DataFrame, kind: str
-) -> dict[str, Any] | None:
-    """The result of the method with the highest AUC on val, so that test only judges it."""
-    rows = frame[frame["kind"] == kind]
-    methods: list[dict[str, Any]] = [
-        {str(k): v for k, v in row.items()} for row in rows.to_dict("records")
-    ]
-    val_auc = [results.val_auc(study, dataset, method) for method in methods]
-    rows = rows.assign(val_auc=val_auc)
-    return _first(rows.sort_values("val_auc", ascending=False, kind="stable"))
 
 
 def _about_best(study: Study, frame: pd.DataFrame, best: Row | None) -> list[str]:
@@ -103,10 +95,15 @@ def auc_text(row: Row) -> str:
     if pd.isna(row["low"]) or pd.isna(row["high"]):
         return f"{text} (no interval)"
     seeds = f", mean of {int(row['n_seeds'])} seeds" if row["n_seeds"] > 1 else ""
+    if seeds and not pd.isna(row.get("sd")):
+        seeds += f" with a standard deviation of {row['sd']:.3f}"
     return f"{text} (95 % interval {row['low']:.3f} to {row['high']:.3f}{seeds})"
 
 
 def _difference_text(study: Study, dataset: str, best: Row, network: Row) -> str:
+    told = tested.sentence(study, dataset, best, network)
+    if told is not None:
+        return told
     value = best["value"] - network["value"]
     text = f"The patch method is {abs(value):.3f} {'below' if value < 0 else 'above'} the network"
     interval = paired_interval(study, dataset, best, network)
@@ -217,12 +214,16 @@ def gaps(study: Study) -> list[str]:
         counts = study.datasets[dataset].get("n_images", {}).get("test", {})
         if missing := [name for name, n_images in counts.items() if n_images == 0]:
             found.append(f"{dataset}: no test image of {', '.join(missing)}")
+        if few := {name: n for name, n in counts.items() if 0 < n < FEW}:
+            told = ", ".join(f"{name} ({n} test images)" for name, n in few.items())
+            found.append(f"{dataset}: intervals are rough, for a class has too few images: {told}")
         if study.history[study.history["dataset"] == dataset].empty:
             found.append(f"{dataset}: nothing was trained by epochs, so there are no loss curves")
     times = runtimes.runtime(study)
     unknown = times[times[["train_s", "inference_ms_per_image"]].isna().any(axis=1)]
     for row in unknown.drop_duplicates(["dataset", "patches", "encoder"]).to_dict("records"):
         found.append(f"{row['dataset']}: a runtime of {row['encoder']} was not recorded")
+    found += tested.gaps(study)
     if study.sweep.empty:
         found.append("no noisy-patch detector was run")
     return found

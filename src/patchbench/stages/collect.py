@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patchbench import plan, plugins, tables
+from patchbench import plan, plan_weights, tables
 from patchbench.cost import Work
+from patchbench.cost_rows import cost_rows
 from patchbench.evaluation import learned_rows, run_columns
 from patchbench.images import resize
 from patchbench.io import (
@@ -25,11 +26,11 @@ from patchbench.io import (
 from patchbench.left_out import left_out
 from patchbench.machine import describe
 from patchbench.patchset import gather as gather_rows
-from patchbench.stages import _overlays
-from patchbench.study import NONE, WHOLE_IMAGE
+from patchbench.stages import _browser, _methods, _overlays
+from patchbench.study import WHOLE_IMAGE
 
 # tables that do not name their run, so that the columns are added here
-PER_RUN = ("predictions", "roc", "history", "embedding_map", "faithfulness")
+PER_RUN = ("images", "predictions", "roc", "history", "embedding_map", "faithfulness")
 THUMBNAILS_PER_CLASS = 4
 THUMBNAIL_PX = 32  # side of a patch's picture, at most
 
@@ -44,11 +45,14 @@ def run(args: argparse.Namespace) -> Work:
     """Read what the plan names, write the study's tables, ``run.json`` last."""
     config, origin = args.config, provenance("collect", args.code, {})
     runs = plan.runs(config)
+    costs = cost_paths(config)
+    commands = _methods.commands(read_json(path) for path in costs)
     collected = {
         "metrics": pd.concat([read_table(f"{r.folder}/metrics.parquet", "metrics") for r in runs]),
         "fusion_tests": of_runs("fusion_tests", [r for r in runs if r.patches != WHOLE_IMAGE]),
         "reliability": of_runs("reliability", [r for r in runs if r.votes]),
         "learned": learned(runs),
+        "images": images(config["benchmark"]["datasets"]),
         "predictions": gather(runs, "predictions"),
         "roc": gather(runs, "roc"),
         "history": histories(runs),
@@ -58,7 +62,7 @@ def run(args: argparse.Namespace) -> Work:
         "background": noise("background", plan.split_by_noise(config)),
         "faithfulness": faithfulness(config),
         "experiments": experiments(config),
-        "costs": pd.DataFrame([cost_row(read_json(path)) for path in plan.cost_files(config)]),
+        "costs": cost_rows(costs),
     }
     for name, frame in collected.items():
         table = name if name in tables.COLUMNS and name not in PER_RUN else f"all_{name}"
@@ -67,7 +71,8 @@ def run(args: argparse.Namespace) -> Work:
     write_state(args.out / "thumbnails.npz", {name: thumbnails(name) for name in datasets}, origin)
     write_state(args.out / "patch_thumbnails.npz", patch_thumbnails(config), origin)
     write_state(args.out / "overlays.npz", _overlays.overlays(config), origin)
-    write_json(args.out / "run.json", describe() | reports(config), origin)
+    write_state(args.out / "browser.npz", _browser.browser(config), origin)
+    write_json(args.out / "run.json", describe() | reports(config) | {"commands": commands}, origin)
     return Work(len(runs), "run")
 
 
@@ -78,6 +83,17 @@ def gather(runs: Iterable[plan.Run], name: str) -> pd.DataFrame:
         frame = read_table(f"{run.folder}/{name}.parquet", name)
         columns = run_columns(vars(run))
         parts.append(frame.assign(**columns, fusion=frame["fusion"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def images(datasets: Iterable[str]) -> pd.DataFrame:
+    """The images of all datasets: which class, split and group each belongs to."""
+    parts = [
+        read_table(f"{plan.DATASET.format(dataset=name)}/images.parquet", "images").assign(
+            dataset=name
+        )
+        for name in datasets
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -147,17 +163,10 @@ def fitted(run: plan.Run) -> dict[str, Any]:
     return {name: getattr(run, name) for name in ("dataset", "patches", "encoder", "seed")}
 
 
-def cost_row(cost: dict[str, Any]) -> dict[str, Any]:
-    """A row of table ``costs`` from the file a job left."""
-    about = cost.pop("about")
-    names = ("dataset", "patches", "encoder", "classifier")
-    shard = str(about.get("shard", "-1")).split("-of-")[0]
-    run = {name: about.get(name, NONE) for name in names}
-    if "fold" in about:
-        cost["stage"] = "cnn_fold"  # trained for detectors, not for the run itself
-    elif "explain" in about:
-        cost["stage"] += f"_{about['explain']}"
-    return run | {"seed": int(about.get("seed", -1)), "shard": int(shard)} | cost
+def cost_paths(config: dict[str, Any]) -> list[str]:
+    """Where every job of the study, up to this one, told its cost; also what was fetched."""
+    fetched = [path for path in plan_weights.fetch_costs(config) if Path(path).is_file()]
+    return [*fetched, *plan.cost_files(config)]
 
 
 def thumbnails(dataset: str) -> np.ndarray:
@@ -201,19 +210,5 @@ def reports(config: dict[str, Any]) -> dict[str, Any]:
             for name, folder in folders.items()
             for patches in lists["patches"]
         },
-        "methods": {
-            section: {name: says_of_itself(section, name, config) for name in lists[section]}
-            for section in ("encoders", "classifiers", "fusions")
-        },
-    }
-
-
-def says_of_itself(section: str, name: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Summary, source and whether it is a control, from the plug-in's own class."""
-    module = plugins.load(section, config[section][name].get("type", name))
-    cls = getattr(module, section.removesuffix("s").capitalize())
-    return {
-        "control": getattr(cls, "control", False),
-        "summary": cls.summary,
-        "source": cls.source,
+        "methods": _methods.methods(config),
     }

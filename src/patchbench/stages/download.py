@@ -13,6 +13,7 @@ from patchbench.cost import Work
 from patchbench.records import open_dataset
 
 COMPLETE = "complete.json"
+_ASIDE = (".log", ".cost.json")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def download(entry: str, spec: Mapping[str, Any], out: Path, code: str = "") -> 
     sizes = [
         path.stat().st_size
         for path in out.rglob("*")
-        if path.is_file() and not path.name.startswith(".") and path.suffix != ".log"
+        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(_ASIDE)
     ]
     report = {"dataset": entry, "n_files": len(sizes), "n_bytes": sum(sizes)}
     io.write_json(complete, report, io.provenance("download", code, spec))

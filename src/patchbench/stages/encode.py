@@ -12,12 +12,12 @@ import pandas as pd
 
 from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
-from patchbench.devices import resolve
 from patchbench.io import ArrayWriter, provenance, read_array, read_state, read_table
 from patchbench.progress import progress
 
-# patches handed to an encoder at once: bounds memory, large enough to keep it busy
-CHUNK_PATCHES = 2048
+# patches handed to an encoder at once and timed together: bounds memory, large enough to keep it
+# busy, small enough that a shard holds several
+CHUNK_PATCHES = 512
 
 Piece = tuple[slice, Callable[[], np.ndarray]]
 """Rows of the embeddings, and how to compute them."""
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> Work:
         args.spec,
         patch_size_px=pixels.shape[1],
         seed=args.seed,
-        device=resolve(args.device),
+        device=args.device,
         threads=args.threads,
     )
     encoder.restore(read_state(args.state))
@@ -54,9 +54,9 @@ def run(args: argparse.Namespace) -> Work:
     todo, watch = pieces(encoder, pixels, read_array(args.images), part), Stopwatch()
     with ArrayWriter(args.out, (len(pixels), encoder.dim), np.float32, origin) as embeddings:
         for rows, encode in progress(todo, f"encoding {args.out.stem}", "chunk"):
-            with watch:
+            with watch.lap(len(range(*rows.indices(len(pixels))))):
                 embeddings[rows] = encode()
-    return Work(len(pixels), "patch", encoder.device, watch.elapsed_s)
+    return Work(len(pixels), "patch", encoder.device, watch.elapsed_s, watch.laps)
 
 
 def pieces(encoder: Any, pixels: np.ndarray, images: np.ndarray, part: pd.DataFrame) -> list[Piece]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
-from patchbench.devices import resolve
 from patchbench.io import provenance, write_state, write_table
 from patchbench.patchset import training_data
 
@@ -31,7 +30,7 @@ def run(args: argparse.Namespace) -> Work:
         args.spec,
         patch_size_px=args.patch_size_px,
         seed=args.seed,
-        device=resolve(args.device),
+        device=args.device,
         threads=args.threads,
     )
     data = training_data(

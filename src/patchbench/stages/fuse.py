@@ -20,6 +20,7 @@ from patchbench.calibration import (
 )
 from patchbench.cost import Stopwatch, Work
 from patchbench.cross_fit import decide
+from patchbench.deciding import decide_timed
 from patchbench.evaluation import DecisionTables, fusion_test_rows
 from patchbench.io import (
     provenance,
@@ -67,11 +68,9 @@ def run(args: argparse.Namespace) -> Work:
     found, watch = DecisionTables(args.about, val.images, test.images), Stopwatch()
     image_of = np.repeat(np.arange(len(test.labels)), test.bags.bag_sizes)
     found.add_votes(softmax(test.bags.patch_logits), image_of)
-    for name, rule in rules.items():
-        on_val = decide(build[name], val.bags, val.labels)
-        with watch:
-            on_test = rule.fuse(test.bags)
-        found.add(name, on_val, on_test)
+    decided = decide_timed(rules, test.bags, watch)
+    for name in rules:
+        found.add(name, decide(build[name], val.bags, val.labels), decided[name])
     tests = fusion_test_rows(args.about, test.labels, found.decisions)
     tables = found.tables() | {"fusion_tests": tests, "reliability": reliability}
     origin = provenance(
@@ -81,4 +80,4 @@ def run(args: argparse.Namespace) -> Work:
     fitted = {"chosen": chosen, "calibration": args.calibration, "temperature": scale}
     write_json(args.out / "fusions.json", fitted, origin)
     write_tables(args.out, tables, origin)
-    return Work(found.n_decisions, "image decision", work_s=watch.elapsed_s)
+    return Work(found.n_decisions, "image decision", work_s=watch.elapsed_s, laps=watch.laps)

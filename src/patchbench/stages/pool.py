@@ -14,6 +14,7 @@ import pandas as pd
 
 from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
+from patchbench.deciding import decide_timed
 from patchbench.devices import resolve
 from patchbench.evaluation import DecisionTables, fusion_test_rows, preferred_fusion
 from patchbench.io import (
@@ -50,17 +51,16 @@ def run(args: argparse.Namespace) -> Work:
     )
     device, state = resolve(args.device), read_state(args.state)
     found, watch = DecisionTables(args.about, val.images, test.images), Stopwatch()
-    attention, chosen = dict[str, np.ndarray](), {}
+    rules, attention, chosen = dict[str, Any](), dict[str, np.ndarray](), {}
     for name, spec in args.fusions.items():
         fixed = {"seed": args.seed, "device": device, "threads": args.threads}
-        rule = plugins.build("fusions", name, spec, **fixed)
-        plugins.preload(type(rule).__module__)
-        learned = _of(state, name)
-        rule.restore(learned)
-        with watch:
-            on_test = rule.fuse(test.bags)
-        found.add(name, rule.fuse(val.bags), on_test)
-        chosen[name] = rule.chosen | {"fit_s": float(learned["fit_s"])}
+        rules[name] = plugins.build("fusions", name, spec, **fixed)
+        plugins.preload(type(rules[name]).__module__)
+        rules[name].restore(_of(state, name))
+    decided = decide_timed(rules, test.bags, watch)
+    for name, rule in rules.items():
+        found.add(name, rule.fuse(val.bags), decided[name])
+        chosen[name] = rule.chosen | {"fit_s": float(state[f"{name}/fit_s"])}
         if hasattr(rule, "attention"):
             attention[name] = rule.attention(test.bags)
     tests = _tests(args, test.images, found.decisions)
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> Work:
     write_state(args.out / "attention.npz", attention, origin)
     write_json(args.out / "fusions.json", {"chosen": chosen}, origin)
     write_tables(args.out, found.tables() | {"fusion_tests": tests}, origin)
-    return Work(found.n_decisions, "image decision", device, watch.elapsed_s)
+    return Work(found.n_decisions, "image decision", device, watch.elapsed_s, watch.laps)
 
 
 def _of(state: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:

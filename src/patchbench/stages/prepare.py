@@ -201,11 +201,13 @@ def _table(kept: _Kept, classes: list[str], settings: Preparation, entry: str) -
             f"dataset {entry!r} states a split for {len(given)} of {len(kept.records)} images; "
             "state it for every image, or for none"
         )
+    # identical pictures must not be dealt to two sides
+    alike = splits.join_groups(groups, kept.digests)
     if not given:
-        # identical pictures must not be dealt to two sides
-        groups = splits.join_groups(groups, kept.digests)
-        fractions = settings.val_fraction, settings.test_fraction
+        groups, fractions = alike, (settings.val_fraction, settings.test_fraction)
         given = splits.assign(labels, groups, *fractions, seed=settings.seed).tolist()
+    else:
+        given = splits.with_val(labels, given, alike, settings.val_fraction, settings.seed)
     try:
         splits.check(labels, given, groups, classes)
     except UserError as error:

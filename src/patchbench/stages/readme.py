@@ -1,4 +1,4 @@
-"""Fill the tables of README.md from the code and from studies that were run."""
+"""Fill the tables of README.md and docs/ from the code and from studies that were run."""
 
 import argparse
 import json
@@ -20,6 +20,7 @@ from patchbench.readme import (
     sweep_table,
 )
 from patchbench.study import open_study
+from patchbench.table_docs import tables_page
 
 # these show photographs, so they are taken only where the licence lets us
 WITH_PHOTOGRAPHS = ("dataset_overview", "embedding_map", "overlays")
@@ -44,6 +45,7 @@ def run(args: argparse.Namespace) -> Work:
         keep(folder, told, free, args.root)
     readme = args.root / "README.md"
     readme.write_text(filled(args.root), encoding="utf-8")
+    (args.root / "docs/tables.md").write_text(tables_page(), encoding="utf-8")
     return Work(1, "page")
 
 

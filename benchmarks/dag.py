@@ -1,0 +1,96 @@
+"""How long Snakemake takes to plan a study of 1.28 million images, and how many jobs it is.
+
+    .venv/bin/python benchmarks/dag.py                    # two minutes
+    .venv/bin/python benchmarks/dag.py --shards 16
+
+A dry run for each number of shards, of three encoders with two patch classifiers: first with the
+default profile, then with the one for SLURM, which groups small jobs. Nothing is computed and no
+image is needed: the plan follows from the config. Processor time stands beside the clock.
+"""
+
+import argparse
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+N_IMAGES = 1_281_167  # the train split of ImageNet-1k
+SHARDS = (16, 64, 256, 1024)
+PROFILES = ("profiles/default", "workflow/profiles/slurm")
+
+
+def study(n_shards: int) -> dict:
+    """The config of the dry run."""
+    return {
+        "study": "plan",
+        "datasets": {"many": {"type": "scenes", "image_size_px": 224, "n_images": N_IMAGES}},
+        "patches": {
+            "p32s32": {"patch_size_px": 32, "stride_px": 32, "edge": "drop", "shards": n_shards}
+        },
+        "benchmark": {
+            "datasets": ["many"],
+            "patches": ["p32s32"],
+            "encoders": ["sift", "tile2vec", "bagnet17"],
+            "classifiers": ["logistic", "linear_svm"],
+            "cnns": ["resnet18"],
+        },
+    }
+
+
+def planned(folder: Path, n_shards: int, profile: str) -> tuple[int, int, float, float]:
+    """Jobs, jobs that go to a cluster, seconds and processor seconds of a dry run."""
+    overlay = folder / f"{n_shards}.yaml"
+    overlay.write_text(yaml.safe_dump(study(n_shards)))
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--snakefile", ROOT / "Snakefile"]
+    command += ["--directory", folder, "--configfile", overlay, "--nolock", "--cores", "1"]
+    before, watch = used_s(), time.perf_counter()
+    done = subprocess.run(
+        [*command, "--workflow-profile", ROOT / profile],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    wall_s, cpu_s = time.perf_counter() - watch, used_s() - before
+    total = re.search(r"^total +(\d+)$", done.stdout, re.MULTILINE)
+    if done.returncode or total is None:
+        raise SystemExit(done.stdout)
+    n_jobs, n_groups = int(total[1]), len(re.findall(r"\bGroup job ", done.stdout))
+    n_grouped = len(re.findall(r"^    Job \d+: ", done.stdout, re.MULTILINE))
+    return n_jobs, n_jobs - n_grouped + n_groups, wall_s, cpu_s
+
+
+def used_s() -> float:
+    """Processor seconds of all children that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
+
+
+def main() -> int:
+    """Print a line for every number of shards and profile."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--shards", type=int, nargs="+", default=SHARDS)
+    args = parser.parse_args()
+    print(f"{N_IMAGES:,} images, 3 encoders x 2 patch classifiers, 1 CNN")
+    print(f"{'shards':>6} {'profile':25} {'jobs':>6} {'submitted':>9} {'wall s':>7} {'cpu s':>7}")
+    with tempfile.TemporaryDirectory() as folder:
+        for n_shards in args.shards:
+            for profile in PROFILES:
+                n_jobs, n_submitted, wall_s, cpu_s = planned(Path(folder), n_shards, profile)
+                sent = n_submitted if "slurm" in profile else 0
+                print(
+                    f"{n_shards:6} {profile:25} {n_jobs:6,} {sent or '-':>9} "
+                    f"{wall_s:7.1f} {cpu_s:7.1f}",
+                    flush=True,
+                )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

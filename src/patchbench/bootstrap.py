@@ -1,0 +1,110 @@
+"""Draws of images with replacement, and the intervals they give.
+
+All bootstrap intervals come from drawing *images*; the patches of an image stay together, because
+they are not independent of each other. A draw is an integer weight per image, so every metric is
+computed as a weighted one, for all draws at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+N_DRAWS = 2000
+COVERAGE = 0.95
+_CHUNK_ELEMENTS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its interval; NaN where the metric is not defined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@lru_cache(maxsize=1)
+def draw_weights(n_images: int, seed: int, n_draws: int = N_DRAWS) -> np.ndarray:
+    """How often each image is drawn: (1 + n_draws, n_images), read-only; row 0 is all ones.
+
+    The last answer is kept: many methods are scored on the same draws of the same images.
+    """
+    rng = np.random.default_rng(seed)
+    counts = rng.multinomial(n_images, np.full(n_images, 1 / n_images), size=n_draws)
+    weights = np.concatenate([np.ones((1, n_images), np.float32), counts], dtype=np.float32)
+    weights.setflags(write=False)
+    return weights
+
+
+def draw_groups(group_of: np.ndarray, seed: int, n_draws: int = N_DRAWS) -> np.ndarray:
+    """As :func:`draw_weights`, but images of one group are drawn together.
+
+    Parameters
+    ----------
+    group_of : int array, (n_images,)
+        Group of each image, from 0 without gaps. Where every image is its own group, numbered in
+        order, the draws are those of :func:`draw_weights`.
+    seed : int
+    n_draws : int
+
+    Returns
+    -------
+    float32 array, (1 + n_draws, n_images)
+        Row 0 is all ones; draws of groups of unlike size differ in how many images they hold.
+
+    Examples
+    --------
+    >>> draw_groups(np.array([0, 1, 0]), seed=1, n_draws=2)
+    array([[1., 1., 1.],
+           [1., 1., 1.],
+           [2., 0., 2.]], dtype=float32)
+    """
+    drawn = draw_weights(int(group_of.max()) + 1, seed, n_draws)
+    if np.array_equal(group_of, np.arange(drawn.shape[1])):
+        return drawn  # every image by itself: no copy
+    found: np.ndarray = drawn[:, group_of]
+    return found
+
+
+def drawn_sums(
+    columns: Sequence[np.ndarray], image_of: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Sum columns over the predictions that each draw holds.
+
+    Parameters
+    ----------
+    columns : sequence of bool, int or float arrays, (n,) each
+    image_of : int array, (n,)
+        Which image each prediction belongs to, from 0.
+    weights : float array, (n_draws, n_images)
+        How often each image counts.
+
+    Returns
+    -------
+    float64 array, (n_columns, n_draws)
+
+    Examples
+    --------
+    >>> drawn_sums([np.array([1, 2, 4])], np.array([0, 0, 1]), np.array([[1, 1], [2, 0]]))
+    array([[7., 6.]])
+    """
+    n_images = weights.shape[1]
+    per_image = np.stack([np.bincount(image_of, each, n_images) for each in columns], axis=1)
+    sums = np.empty((len(columns), len(weights)))
+    step = max(1, _CHUNK_ELEMENTS // max(1, n_images))
+    for start in range(0, len(weights), step):
+        rows = slice(start, start + step)
+        sums[:, rows] = (weights[rows].astype(np.float64) @ per_image).T
+    return sums
+
+
+def estimate(draws: np.ndarray) -> Estimate:
+    """Value from the first draw, that of the images as they are; interval from the others."""
+    drawn = draws[1:][np.isfinite(draws[1:])]
+    if not np.isfinite(draws[0]) or len(drawn) == 0:
+        return Estimate(float("nan"), float("nan"), float("nan"))
+    tail = (1 - COVERAGE) / 2
+    low, high = np.quantile(drawn, [tail, 1 - tail])
+    return Estimate(float(draws[0]), float(low), float(high))

@@ -1,0 +1,28 @@
+"""Types, and columns that many tables share: what names a run, and an estimate."""
+
+import pyarrow as pa
+
+Columns = dict[str, tuple[pa.DataType, str]]
+
+STRING, INT, FLOAT = pa.string(), pa.int64(), pa.float64()
+
+RUN: Columns = {
+    "dataset": (STRING, "entry of the config's datasets"),
+    "patches": (STRING, "entry of the config's patches, or 'whole-image' for a CNN"),
+    "encoder": (STRING, "entry of the config's encoders or cnns"),
+    "classifier": (
+        STRING,
+        "entry of the config's classifiers, 'own_head' for a CNN, 'none' for rules on embeddings",
+    ),
+    "detector": (STRING, "noisy-patch detector used in training; 'none' where there was none"),
+    "fusion": (STRING, "entry of the config's fusions; 'none' at patch level and for a CNN"),
+    "seed": (INT, "seed of everything fitted"),
+}
+
+ESTIMATE: Columns = {
+    "value": (FLOAT, "of the images as they are"),
+    "low": (FLOAT, "lower end of the 95 % bootstrap interval, images resampled"),
+    "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
+    "n_images": (INT, "images behind the value"),
+}
+DETECTED: Columns = {name: column for name, column in RUN.items() if name != "fusion"}

@@ -1,0 +1,235 @@
+"""What changed between two studies: every method that both have, on the same test images.
+
+The decisions of a method in one study and in the other are compared as two methods of one study
+are: one bootstrap draws images for both, so the difference has an interval and a p of its own.
+Methods whose probabilities are equal to the last bit have not changed and ask no question; Holm's
+adjustment counts all others. The smallest p that 2,000 draws can give, 0.001, would never survive
+the adjustment for 50 methods, so where a p is small enough to matter more draws are made.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench.auc import auc_draws
+from patchbench.errors import UserError
+from patchbench.evaluation import BOOTSTRAP_SEED
+from patchbench.metrics import N_DRAWS, draw_weights, estimate
+from patchbench.paired import Difference, difference, holm
+from patchbench.progress import progress
+from patchbench.runtimes import DECIDED, peak_memory, runtime
+from patchbench.sides import METHOD, Side
+
+COSTS = ["train_s", "inference_ms_per_image", "peak_rss_mib", "peak_gpu_mib"]
+SIGNIFICANT = 0.05
+IDENTICAL, CHANGED, SAME = "identical decisions", "changed beyond noise", "within noise"
+APART, OVERLAP, UNDEFINED = "intervals apart", "intervals overlap", "not defined"
+
+# a p above this is not made smaller than SIGNIFICANT by more draws
+_WORTH_MORE_DRAWS = 0.02
+# of the smallest p times the number of methods: half of SIGNIFICANT
+_DRAWS_PER_METHOD = round(4 / SIGNIFICANT)
+
+
+def unlike(a: Side, b: Side, datasets: list[str]) -> dict[str, str]:
+    """Datasets whose test images differ, each with a clause that says how.
+
+    Raises
+    ------
+    UserError
+        If classes or labels differ: then the two were asked different questions.
+    """
+    found = {}
+    for name in datasets:
+        one, other = (_labels(side, name) for side in (a, b))
+        if a.classes(name) != b.classes(name):
+            raise UserError(
+                f"dataset {name}: its classes are {', '.join(a.classes(name))} in A and "
+                f"{', '.join(b.classes(name))} in B; compare studies of the same classes"
+            )
+        shared = one.index.intersection(other.index)
+        wrong = shared[(one[shared] != other[shared]).to_numpy()]
+        if len(wrong):
+            raise UserError(
+                f"dataset {name}: {len(wrong)} of {len(shared)} test images have another label in "
+                f"B than in A, for example {min(wrong)}; compare studies of the same labels"
+            )
+        if len(shared) < max(len(one), len(other)):
+            sides = (one.index.difference(other.index), other.index.difference(one.index))
+            found[name] = f"{len(shared)} are in both" + "".join(
+                f", {len(alone)} only in {which}, for example {min(alone)}"
+                for which, alone in zip("AB", sides, strict=True)
+                if len(alone)
+            )
+    return found
+
+
+def _labels(side: Side, dataset: str) -> "pd.Series[Any]":
+    """Label of every test image of a dataset, by image."""
+    rows = side.predictions[side.predictions["dataset"] == dataset]
+    return rows.drop_duplicates("image_id").set_index("image_id")["label"].sort_index()
+
+
+@dataclass(frozen=True)
+class _Decisions:
+    """What one method decided on the test images of one side, sorted by image."""
+
+    image_ids: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+
+    def accuracy(self) -> float:
+        """Share of images that are recognised."""
+        return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
+    def n_unlike(self, other: "_Decisions") -> int:
+        """Images that the other decides on otherwise."""
+        return int((self.probabilities.argmax(1) != other.probabilities.argmax(1)).sum())
+
+
+def _decisions(side: Side, methods: set[tuple[Any, ...]]) -> dict[tuple[Any, ...], _Decisions]:
+    """Decisions of these methods, by method."""
+    found = {}
+    for method, rows in side.predictions.groupby(METHOD, sort=False):
+        if method in methods:
+            rows = rows.sort_values("image_id", kind="stable")
+            columns = rows["image_id"].to_numpy(), rows["label"].to_numpy()
+            found[method] = _Decisions(*columns, np.stack(rows["probabilities"].to_list()))
+    return found
+
+
+def compare(a: Side, b: Side, *, unpaired: bool = False) -> pd.DataFrame:
+    """Compare every method that both sides have.
+
+    Parameters
+    ----------
+    a, b : Side
+        Differences are B less A.
+    unpaired : bool
+        Where the test images differ, set the intervals of both side by side instead of refusing.
+
+    Returns
+    -------
+    frame : DataFrame
+        Columns of `METHOD`, ``verdict``; ``auc_a, low_a, high_a, auc_b, low_b, high_b``, macro
+        AUC of images with its 95 % interval; ``difference, low, high, p, p_holm``, null where
+        images are not the same; ``accuracy_a, accuracy_b``; ``n_images_a, n_images_b``;
+        ``n_changed``, test images decided otherwise; ``n_draws``; and of `COSTS` those of A, of
+        B, and B / A (``train_s_a, train_s_b, train_s_ratio``, ...). What changed comes first.
+
+    Raises
+    ------
+    UserError
+        If test images, labels or classes differ.
+    """
+    shared = [method for method in a.methods() if method in set(b.methods())]
+    differing = unlike(a, b, list(dict.fromkeys(method[0] for method in shared)))
+    if differing and not unpaired:
+        name, how = next(iter(differing.items()))
+        raise UserError(
+            f"dataset {name}: the test images of A and B are not the same ({how}), so decisions "
+            "cannot be paired; --unpaired sets the intervals of both side by side"
+        )
+    sides = [_decisions(side, set(shared)) for side in (a, b)]
+    rows = list(_rows(shared, sides[0], sides[1], set(differing)))
+    frame = pd.DataFrame(rows, columns=[*METHOD, *_MEASURED])
+    return _with_costs(_sorted(_judged(frame)), a, b)
+
+
+_ENDS = [f"{end}_{side}" for side in "ab" for end in ("auc", "low", "high")]
+_MEASURED = [
+    "verdict",
+    *_ENDS,
+    *("difference", "low", "high", "p"),
+    *("accuracy_a", "accuracy_b", "n_images_a", "n_images_b", "n_changed", "n_draws"),
+]
+
+
+class _Bootstrap:
+    """Draws of images, the same for every method on as many images; made when first asked for."""
+
+    def __init__(self) -> None:
+        self._weights: dict[tuple[int, int], np.ndarray] = {}
+
+    def auc(self, decisions: _Decisions, n_draws: int = N_DRAWS) -> np.ndarray:
+        """Macro AUC on the images as they are, then on each draw: (1 + n_draws,)."""
+        n_images = len(decisions.labels)
+        if (n_images, n_draws) not in self._weights:
+            drawn = draw_weights(n_images, BOOTSTRAP_SEED, n_draws)
+            self._weights[n_images, n_draws] = drawn
+        weights = self._weights[n_images, n_draws]
+        return auc_draws(decisions.labels, decisions.probabilities, np.arange(n_images), weights)
+
+
+def _rows(
+    shared: list[tuple[Any, ...]],
+    in_a: Mapping[tuple[Any, ...], _Decisions],
+    in_b: Mapping[tuple[Any, ...], _Decisions],
+    differing: set[str],
+) -> Iterator[dict[str, Any]]:
+    """What is measured of each method."""
+    bootstrap = _Bootstrap()
+    n_open = sum(not _identical(in_a[method], in_b[method]) for method in shared)
+    n_more = max(N_DRAWS, _DRAWS_PER_METHOD * n_open)
+    for method in progress(shared, "Comparing", " methods"):
+        a, b, paired = in_a[method], in_b[method], method[0] not in differing
+        same, n_draws = _identical(a, b), N_DRAWS
+        of_a = bootstrap.auc(a)
+        of_b = of_a if same else bootstrap.auc(b)
+        found = difference(of_b, of_a) if paired else Difference(*[float("nan")] * 4)
+        if found.p <= _WORTH_MORE_DRAWS and n_more > N_DRAWS:
+            n_draws = n_more
+            found = difference(bootstrap.auc(b, n_draws), bootstrap.auc(a, n_draws))
+        ends = [*vars(estimate(of_a)).values(), *vars(estimate(of_b)).values()]
+        yield (
+            dict(zip(METHOD, method, strict=True))
+            | {"verdict": IDENTICAL if same else (SAME if paired else OVERLAP)}
+            | dict(zip(_ENDS, ends, strict=True))
+            | {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
+            | {"accuracy_a": a.accuracy(), "accuracy_b": b.accuracy()}
+            | {"n_images_a": len(a.labels), "n_images_b": len(b.labels)}
+            | {"n_changed": a.n_unlike(b) if paired else None, "n_draws": n_draws}
+        )
+
+
+def _identical(a: _Decisions, b: _Decisions) -> bool:
+    return np.array_equal(a.image_ids, b.image_ids) and np.array_equal(
+        a.probabilities, b.probabilities
+    )
+
+
+def _judged(frame: pd.DataFrame) -> pd.DataFrame:
+    """Add ``p_holm``, over all methods that did not stay as they were, and what follows."""
+    frame = frame.assign(p_holm=np.nan)
+    asked = (frame["verdict"] == SAME) & frame["p"].notna()
+    frame.loc[asked, "p_holm"] = holm(frame.loc[asked, "p"].to_numpy(np.float64))
+    frame.loc[frame["p_holm"] < SIGNIFICANT, "verdict"] = CHANGED
+    apart = (frame["low_a"] > frame["high_b"]) | (frame["low_b"] > frame["high_a"])
+    frame.loc[(frame["verdict"] == OVERLAP) & apart, "verdict"] = APART
+    unknown = frame[["auc_a", "auc_b"]].isna().any(axis=1) & (frame["verdict"] != IDENTICAL)
+    frame.loc[unknown, "verdict"] = UNDEFINED
+    return frame
+
+
+def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
+    """What changed first, and of that what changed most."""
+    order = [CHANGED, APART, SAME, OVERLAP, UNDEFINED, IDENTICAL]
+    size = (frame["auc_b"] - frame["auc_a"]).abs()
+    keys = pd.DataFrame({"verdict": frame["verdict"].map(order.index), "size": -size})
+    kept = keys.sort_values(["verdict", "size"], kind="stable").index
+    return frame.loc[kept].reset_index(drop=True)
+
+
+def _with_costs(frame: pd.DataFrame, a: Side, b: Side) -> pd.DataFrame:
+    """Add what each method took on both sides, and how many times as much on B."""
+    for name, side in (("a", a), ("b", b)):
+        costs = runtime(side).merge(peak_memory(side), on=DECIDED, how="left")[[*DECIDED, *COSTS]]
+        costs = costs.rename(columns={cost: f"{cost}_{name}" for cost in COSTS})
+        frame = frame.merge(costs, on=DECIDED, how="left")
+    for cost in COSTS:
+        of_a, of_b = (pd.to_numeric(frame[f"{cost}_{side}"]) for side in "ab")
+        frame[f"{cost}_ratio"] = of_b / of_a.where(of_a > 0)
+    return frame

@@ -1,0 +1,221 @@
+"""Values that the 2019 study published, beside what this study measured, and which claims hold.
+
+The study (CS229, Stanford 2019, https://github.com/rui-yan/CS229-bagnet) put a new last layer on
+ResNet-50 and BagNet-33 of ImageNet, and set channels of BagNet's features to zero.
+``literature.csv`` has its poster's values. They carry no interval; the one drawn is Wilson's
+("Probable inference, the law of succession, and statistical inference", JASA 1927) for the 426
+test images that it states, though the values are no multiples of 1/426.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import experiment_results, runtimes
+from patchbench.evaluation import BOOTSTRAP_SEED
+from patchbench.metrics import draw_weights
+from patchbench.paired import Difference, difference
+from patchbench.study import WHOLE_IMAGE, Study
+
+CSV_PATH = Path(__file__).with_suffix(".csv")
+NAMES = {"resnet50": "ResNet-50", "bagnet33": "BagNet-33"}
+MEASURES = ("accuracy", "log_loss")
+VERDICTS = ("holds", "does not hold", "cannot be told")
+# a change of accuracy that a claim of "no change" leaves room for
+MARGIN = 0.02
+_SHARES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
+# channels that the study set to zero
+_BLACKOUTS = (("random", 0.25), ("random", 0.5), ("alternating", 0.5), ("random", 0.75))
+_Z = 1.959964  # of a two-sided interval of 95 %
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing the study said, and what became of it here.
+
+    Attributes
+    ----------
+    text : str
+        What was claimed.
+    published : float
+        The published difference of accuracy, or ratio of times.
+    found : Difference or None
+        The same here, paired on the same test images; None where it was not measured.
+    verdict : str
+        One of `VERDICTS`.
+    """
+
+    text: str
+    published: float
+    found: Difference | None
+    verdict: str
+
+
+@cache
+def published() -> pd.DataFrame:
+    """The published values: columns as in ``literature.csv``."""
+    return pd.read_csv(CSV_PATH)
+
+
+def compared(study: Study, dataset: str) -> pd.DataFrame:
+    """Every published accuracy and log-loss beside ours, a row each.
+
+    Returns
+    -------
+    frame : DataFrame
+        Columns of ``literature.csv``; ``what`` in words; ``published_low``, ``published_high``
+        (accuracy only); ``entry``, ours; ``found``, ``low``, ``high``, ``n_found``: our value,
+        its 95 % interval and our test images, NaN where it was not measured.
+    """
+    rows = published()
+    chosen: Mapping[str, str] = study.run["config"].get("literature") or {}
+    rows = rows[rows["measure"].isin(MEASURES) & rows["method"].isin(list(chosen))]
+    ends = [_wilson(row) for row in rows.to_dict("records")]
+    found = [_ours(study, dataset, row, chosen) for row in rows.to_dict("records")]
+    return rows.assign(
+        what=[_what(row) for row in rows.to_dict("records")],
+        published_low=[low for low, _ in ends],
+        published_high=[high for _, high in ends],
+        entry=rows["method"].map(chosen),
+        **{name: [row[name] for row in found] for name in ("found", "low", "high", "n_found")},
+    ).reset_index(drop=True)
+
+
+def claims(study: Study, dataset: str) -> list[Claim]:
+    """What the study claimed, held against this dataset; empty where nothing is compared."""
+    chosen: Mapping[str, str] = study.run["config"].get("literature") or {}
+    if not {"resnet50", "bagnet33"} <= set(chosen):
+        return []
+    values = published().set_index(["method", "policy", "amount", "measure"])["value"]
+    apart = values["bagnet33", "none", 0, "accuracy"] - values["resnet50", "none", 0, "accuracy"]
+    found = _accuracy_apart(study, dataset, chosen["bagnet33"], chosen["resnet50"])
+    text = "BagNet-33 recognises fewer images than ResNet-50"
+    told = [Claim(text, float(apart), found, _verdict(found, fewer=True))]
+    for policy, amount in (
+        ("random", 0.25),
+        ("random", 0.5),
+        ("alternating", 0.5),
+        ("random", 0.75),
+    ):
+        lost = (
+            values["bagnet33", policy, amount, "accuracy"]
+            - values["bagnet33", "none", 0, "accuracy"]
+        )
+        found = _accuracy_lost(study, dataset, chosen["bagnet33"], policy, amount)
+        fewer = abs(lost) > MARGIN
+        text = _without(policy, amount) + (" it recognises fewer" if fewer else " it loses nothing")
+        told.append(Claim(text, float(lost), found, _verdict(found, fewer=fewer)))
+    return told
+
+
+def training_ratio(study: Study, dataset: str) -> tuple[float, float] | None:
+    """How many times as long BagNet-33 trains as ResNet-50: published, and here."""
+    chosen: Mapping[str, str] = study.run["config"].get("literature") or {}
+    values = published().set_index(["method", "measure"])["value"]
+    times = runtimes.mean_runtime(study, dataset)
+    times = times[times["patches"] == WHOLE_IMAGE]
+    trained_s = dict(zip(times["encoder"], times["train_s"], strict=True))
+    bagnet_s, resnet_s = (
+        float(trained_s.get(chosen.get(name, ""), np.nan)) for name in ("bagnet33", "resnet50")
+    )
+    if not (bagnet_s >= 0 and resnet_s > 0):
+        return None
+    said = float(values["bagnet33", "train_s"]) / float(values["resnet50", "train_s"])
+    return said, bagnet_s / resnet_s
+
+
+def _what(row: Mapping[Any, Any]) -> str:
+    name = NAMES[row["method"]]
+    return name if row["policy"] == "none" else f"{name}, {_off(row['policy'], row['amount'])}"
+
+
+def _off(policy: str, amount: float) -> str:
+    if policy == "alternating":
+        return "every other channel off"
+    return f"{amount:.0%} of the channels off".replace("%", " %")
+
+
+def _without(policy: str, amount: float) -> str:
+    if policy == "alternating":
+        return "Without every other channel"
+    return f"Without {_SHARES[amount]} of its channels, drawn at random,"
+
+
+def _wilson(row: Mapping[Any, Any]) -> tuple[float, float]:
+    """Interval of a published share of n images."""
+    if row["measure"] != "accuracy":
+        return np.nan, np.nan
+    share, n = row["value"], row["n_images"]
+    middle = share + _Z**2 / (2 * n)
+    half = _Z * np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
+    return float((middle - half) / (1 + _Z**2 / n)), float((middle + half) / (1 + _Z**2 / n))
+
+
+def _ours(
+    study: Study, dataset: str, row: Mapping[Any, Any], chosen: Mapping[str, str]
+) -> dict[str, float]:
+    """Our value of a published one."""
+    entry, measure = chosen[row["method"]], row["measure"]
+    if row["policy"] == "none":
+        rows = study.metrics[study.metrics["patches"] == WHOLE_IMAGE]
+        rows = rows[(rows["dataset"] == dataset) & (rows["encoder"] == entry)]
+        rows = rows[rows["metric"] == measure]
+    else:
+        rows = _blackout(study, dataset, entry, row["policy"], row["amount"], measure)
+    if rows.empty:
+        return dict.fromkeys(("found", "low", "high", "n_found"), np.nan)
+    means = rows[["value", "low", "high"]].mean()
+    found = {"found": means["value"], "low": means["low"], "high": means["high"]}
+    return found | {"n_found": int(rows["n_images"].max())}
+
+
+def _blackout(
+    study: Study, dataset: str, entry: str, policy: str, amount: float, measure: str
+) -> pd.DataFrame:
+    """Channel blackout of a whole-image network without rescaling, as the study did it."""
+    rows = experiment_results.steps(study, dataset, "channel_blackout")
+    rows = rows[(rows["patches"] == WHOLE_IMAGE) & (rows["encoder"] == entry)]
+    rows = rows[(rows["policy"] == policy) & (rows["amount"] == amount)]
+    return rows[(rows["measure"] == measure) & ~rows["rescaled"].fillna(True).astype(bool)]
+
+
+def _accuracy_lost(
+    study: Study, dataset: str, entry: str, policy: str, amount: float
+) -> Difference | None:
+    rows = _blackout(study, dataset, entry, policy, amount, "accuracy")
+    if rows.empty:
+        return None
+    row = rows.iloc[0]
+    return Difference(row["difference"], row["difference_low"], row["difference_high"], row["p"])
+
+
+def _accuracy_apart(study: Study, dataset: str, entry: str, other: str) -> Difference | None:
+    """Accuracy of a network less that of another on the same test images, seeds averaged."""
+    draws = []
+    for name in (entry, other):
+        rows = study.predictions
+        rows = rows[(rows["dataset"] == dataset) & (rows["patches"] == WHOLE_IMAGE)]
+        rows = rows[(rows["encoder"] == name) & (rows["split"] == "test")]
+        if rows.empty:
+            return None
+        right = rows.assign(right=rows["predicted_label"] == rows["label"])
+        by_image = right.groupby("image_id")["right"].mean().sort_index().to_numpy(dtype=float)
+        draws.append(draw_weights(len(by_image), BOOTSTRAP_SEED) @ by_image / len(by_image))
+    return difference(*draws)
+
+
+def _verdict(found: Difference | None, *, fewer: bool) -> str:
+    """Whether a claim of fewer (or of no change within `MARGIN`) holds."""
+    if found is None or np.isnan([found.low, found.high]).any():
+        return VERDICTS[2]
+    if fewer:
+        holds, fails = found.high < 0, found.low > 0
+    else:
+        holds = found.low > -MARGIN and found.high < MARGIN
+        fails = found.high < -MARGIN or found.low > MARGIN
+    return VERDICTS[0] if holds else VERDICTS[1 if fails else 2]

@@ -1,0 +1,145 @@
+"""Every method against one reference, on the same test images: the rows of table method_tests.
+
+The reference is the whole-image CNN that is best on val, or, where none was run, the best patch
+method on val. Paired bootstrap of the difference (Efron & Tibshirani, "An introduction to the
+bootstrap", 1993); McNemar's exact test of accuracies; DeLong's test where there are two classes;
+Holm's adjustment over all methods. Pure functions.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from patchbench import results_table as results
+from patchbench import tables
+from patchbench.auc import auc_draws
+from patchbench.bootstrap import N_DRAWS
+from patchbench.decisions import Decided, Decisions, Draws
+from patchbench.delong import delong_test
+from patchbench.metrics import share_draws
+from patchbench.paired import difference, holm, mcnemar
+from patchbench.study import NONE, Study
+
+ALL_SEEDS = -1
+MEASURES = ("auc_macro", "accuracy")
+DELONG, MCNEMAR = "delong", "mcnemar"
+
+
+def reference(study: Study, found: Decisions) -> Decided | None:
+    """The method that others are compared with; None where there is none on trial."""
+    for kind in ("cnn", "patch"):
+        best = results.best_on_val(study, found.dataset, found.frame, kind)
+        if best is not None:
+            return next(m for m in found.methods if all(best[k] == v for k, v in m.place.items()))
+    return None
+
+
+def tested(study: Study, found: Decisions, draws: list[Draws]) -> pd.DataFrame:
+    """Rows of table ``method_tests`` for one dataset.
+
+    Parameters
+    ----------
+    study : Study
+    found : Decisions
+    draws : list of Draws
+        Of each method, in the same order.
+    """
+    other = reference(study, found)
+    if other is None:
+        return tables.empty("method_tests")
+    place = {f"reference_{name}": value for name, value in other.place.items()}
+    if found.n_draws > N_DRAWS:
+        draws = [_more_draws(found, method) for method in found.methods]
+    by_method = dict(zip(map(id, found.methods), draws, strict=True))
+    rows = [
+        {"dataset": found.dataset, **method.place, **place, **row, "n_images": len(found.labels)}
+        for method in found.methods
+        if method is not other
+        for row in _against(found, method, other, by_method[id(method)], by_method[id(other)])
+    ]
+    if not rows:
+        return tables.empty("method_tests")
+    frame = pd.DataFrame(rows).assign(n_groups=found.n_groups, p_holm=np.nan, second_p_holm=np.nan)
+    for _, family in frame.groupby(["seed", "measure"]):
+        for p in ("p", "second_p"):
+            known = family[family[p].notna()]
+            frame.loc[known.index, f"{p}_holm"] = holm(known[p].to_numpy(np.float64))
+    return frame
+
+
+def _more_draws(found: Decisions, method: Decided) -> Draws:
+    """Both measures for as many draws as the tests need."""
+    weights, image_of = found.weights(found.n_draws), np.arange(len(found.labels))
+    everyone = np.ones(len(found.labels), dtype=bool)
+    return {
+        seed: {
+            "auc_macro": auc_draws(found.labels, own, image_of, weights),
+            "accuracy": share_draws(
+                own.argmax(axis=1) == found.labels, everyone, image_of, weights
+            ),
+        }
+        for seed, own in method.probabilities.items()
+    }
+
+
+def _against(
+    found: Decisions, method: Decided, other: Decided, own: Draws, rival: Draws
+) -> Iterator[dict[str, Any]]:
+    """Both measures of each seed and, of several, of all together."""
+    shared = [seed for seed in method.seeds if seed in own and seed in rival]
+    groups = [(seed, [seed] if seed in shared else []) for seed in method.seeds]
+    for seed, among in groups + ([(ALL_SEEDS, shared)] if len(method.seeds) > 1 else []):
+        for measure in MEASURES:
+            row: dict[str, Any] = {"seed": seed, "measure": measure, "n_seeds": len(among)}
+            if among:
+                apart = [np.mean([d[s][measure] for s in among], axis=0) for d in (own, rival)]
+                row |= _bootstrapped(*apart)
+            else:
+                row |= _UNDEFINED | {"reason": "its test images are not those of the reference"}
+            yield row | _second(found, measure, method, other, among if seed >= 0 else [])
+
+
+_NUMBERS = ("value", "reference_value", "difference", "low", "high", "p")
+_UNDEFINED: dict[str, Any] = dict.fromkeys(_NUMBERS, np.nan) | {"n_draws": 0}
+
+
+def _bootstrapped(own: np.ndarray, rival: np.ndarray) -> dict[str, Any]:
+    told = difference(own, rival)
+    values = {"value": own[0], "reference_value": rival[0], "difference": told.value}
+    n_draws = int(np.isfinite(own[1:] - rival[1:]).sum())
+    reason = "not defined: all test images are of one class" if np.isnan(told.value) else ""
+    if not reason and np.isnan(told.low):
+        reason = "no interval: no draw holds images of two classes"
+    ends = {"low": told.low, "high": told.high, "p": told.p, "n_draws": n_draws}
+    return values | ends | {"reason": reason}
+
+
+def _second(
+    found: Decisions, measure: str, method: Decided, other: Decided, seeds: list[int]
+) -> dict[str, Any]:
+    """The test of a single seed that needs no draws, where there is one."""
+    nothing = {"second_test": NONE, "second_p": np.nan}
+    if not seeds:
+        return nothing
+    own, rival = (each.probabilities[seeds[0]] for each in (method, other))
+    if measure == "accuracy":
+        right = [each.argmax(axis=1) == found.labels for each in (own, rival)]
+        return {"second_test": MCNEMAR, "second_p": mcnemar(*right).p}
+    if own.shape[1] != 2 or len(np.unique(found.labels)) < 2:
+        return nothing
+    p = delong_test(found.labels, own[:, 1], rival[:, 1]).p
+    told: dict[str, Any] = {"second_test": DELONG, "second_p": p}
+    return told | ({"reason": "no DeLong p: a class has a single image"} if np.isnan(p) else {})
+
+
+# ------------------------------------------------------------------------------- reading them
+
+
+def verdicts(study: Study, dataset: str, measure: str = "auc_macro") -> pd.DataFrame:
+    """Tests of one measure, each method once: of its only seed, or of all together."""
+    rows = study.method_tests
+    rows = rows[(rows["dataset"] == dataset) & (rows["measure"] == measure)]
+    joint = rows.sort_values("seed", kind="stable").drop_duplicates(results.METHOD)  # -1 is first
+    return joint.sort_index(ignore_index=True)

@@ -1,0 +1,50 @@
+"""What became of the claims of the 2019 study, in sentences."""
+
+from patchbench import literature
+from patchbench.literature import VERDICTS, Claim
+from patchbench.study import Study
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+def sentences(study: Study, dataset: str) -> list[str]:
+    """Which claims hold on a dataset, and from which weights; none where nothing is compared."""
+    claims = literature.claims(study, dataset)
+    if not claims:
+        return []
+    found = [_networks(study)]
+    for verdict, word in zip(VERDICTS, ("hold", "do not hold", "cannot be told"), strict=True):
+        if told := [_told(claim) for claim in claims if claim.verdict == verdict]:
+            found.append(
+                f"Of its {len(claims)} claims on accuracy these {word} here: {'; '.join(told)}."
+            )
+    ratio = literature.training_ratio(study, dataset)
+    if ratio is not None:
+        found.append(
+            f"Training BagNet-33 took {ratio[0]:.2g} times as long as ResNet-50 there, and "
+            f"{ratio[1]:.2g} times here."
+        )
+    return found
+
+
+def _networks(study: Study) -> str:
+    """Which entries stand for the study's networks, and what they start from."""
+    told = []
+    for name, entry in study.run["config"]["literature"].items():
+        spec = study.run["config"]["cnns"].get(entry) or {}
+        start = "from ImageNet weights" if spec.get("weights") == "imagenet" else "from scratch"
+        if spec.get("weights", "scratch") not in ("scratch", "imagenet"):
+            start = f"from {spec['weights']}"
+        if spec.get("freeze"):
+            start += ", the last layer alone trained"
+        told.append(f"{literature.NAMES[name]} is {entry}, {start}")
+    return f"Held against the study of 2019 ({'; '.join(told)})."
+
+
+def _told(claim: Claim) -> str:
+    """The claim in words, what was published, and what was found."""
+    here = "not measured"
+    if claim.found is not None:
+        here = f"{claim.found.value:+.3f} [{claim.found.low:+.3f}, {claim.found.high:+.3f}]"
+    numbers = f"published {claim.published:+.3f}, here {here}".replace("-", _MINUS)
+    return f"{claim.text} ({numbers})"

@@ -1,0 +1,239 @@
+"""TIFF and BigTIFF by window: only the tiles or strips that a window touches are decoded."""
+
+import struct
+import zlib
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from patchbench.errors import UserError
+from patchbench.windows.base import Origin, Windows
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# Neighbouring windows share tiles of the file; so much of the decoded ones is kept.
+_CACHE_MIB = 32
+# tiles wider than this and than the image are no tiles
+_LARGEST_TILE_PX = 4096
+_GREY, _RGB, _YCBCR = 1, 2, 6
+_JPEG = (6, 7)
+_DAMAGED = (
+    tifffile.TiffFileError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OSError,
+    struct.error,
+    zlib.error,
+)
+
+
+def is_tiff(path: Path) -> bool:
+    """Whether the file begins as a TIFF or BigTIFF does."""
+    try:
+        with path.open("rb") as file:
+            return file.read(4) in _MAGIC
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; check the image") from error
+
+
+def opened(origin: Origin) -> "TiffWindows | None":
+    """Open the first page, or give None where its colours need the whole picture's decoder.
+
+    Raises
+    ------
+    UserError
+        If the file is cut off or damaged, or its pixels are neither of 8 nor of 16 bits.
+    """
+    try:
+        file = tifffile.TiffFile(origin.path)
+        try:
+            page = file.pages.first
+            _check_sizes(page)
+            _check_complete(page, origin)
+            if not _is_plain(page, origin):
+                file.close()
+                return None
+            return TiffWindows(file, page, origin)
+        except BaseException:
+            file.close()
+            raise
+    except _DAMAGED as error:
+        raise _damaged(origin, str(error)) from error
+
+
+def _damaged(origin: Origin, reason: str) -> UserError:
+    line = reason.split("\n")[0] or "unreadable"
+    return UserError(f"{origin.path} is a damaged TIFF ({line}); copy or export it again")
+
+
+def _check_sizes(page: tifffile.TiffPage) -> None:
+    image = (page.imagelength, page.imagewidth)
+    segment = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip,)
+    sizes = (*image, page.samplesperpixel, *segment)
+    # a damaged field may hold anything, also several numbers
+    if not all(isinstance(size, int) and size > 0 for size in sizes):
+        raise ValueError(f"impossible sizes {sizes}")
+    if page.is_tiled and max(segment) > max(*image, _LARGEST_TILE_PX):
+        raise ValueError(f"impossible tiles {segment}")
+
+
+def _check_complete(page: tifffile.TiffPage, origin: Origin) -> None:
+    size = origin.path.stat().st_size
+    ends = [at + n for at, n in zip(page.dataoffsets, page.databytecounts, strict=True)]
+    if not ends or max(ends) > size:
+        needed = f"{max(ends):,} bytes" if ends else "pixels"
+        raise UserError(
+            f"{origin.path} is cut off: it has {size:,} bytes and says it has {needed}; "
+            "copy or export it again"
+        )
+
+
+def _is_plain(page: tifffile.TiffPage, origin: Origin) -> bool:
+    kind = str(page.dtype or f"{page.bitspersample} bit")
+    if kind not in ("bool", "uint8", "uint16"):
+        raise UserError(
+            f"{origin.path} has pixels of type {kind}; save it with 8 or 16 bits per channel"
+        )
+    if page.bitspersample not in (8, 16) or page.imagedepth > 1:
+        return False
+    orientation = page.tags.valueof("Orientation", 1)
+    n_channels = page.samplesperpixel
+    colours = page.photometric == _RGB and (
+        n_channels == 3 or (n_channels == 4 and page.dtype == np.uint8)
+    )
+    colours |= page.photometric == _YCBCR and page.compression in _JPEG and n_channels == 3
+    # more than three channels without a colour model are bands, of a satellite for one
+    bands = page.photometric == _GREY and n_channels != 2
+    return orientation == 1 and (colours or bands)
+
+
+class TiffWindows(Windows):
+    """Windows of one page of a TIFF.
+
+    Grey becomes RGB, transparency is laid on white, 16 bits become 8, as in `images.decode`;
+    bands without a colour model stay as many as they are.
+
+    Parameters
+    ----------
+    file, page : TiffFile, TiffPage
+        Open; closed with the windows.
+    origin : Origin
+        The file as it was when it was opened.
+    """
+
+    def __init__(self, file: tifffile.TiffFile, page: tifffile.TiffPage, origin: Origin) -> None:
+        self._file, self._page, self._origin = file, page, origin
+        self.height_px, self.width_px = page.imagelength, page.imagewidth
+        n_stored = page.samplesperpixel
+        self._is_colour = page.photometric != _GREY
+        self.n_channels = 3 if self._is_colour or n_stored == 1 else n_stored
+        # planes one after the other, or the channels of a pixel side by side
+        self._n_planes = n_stored if page.planarconfig == 2 else 1
+        if page.is_tiled:
+            self._segment_px = page.tilelength, page.tilewidth
+        else:
+            self._segment_px = min(page.rowsperstrip, self.height_px), self.width_px
+        self._decoded: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._mapped = self._map()
+
+    def _map(self) -> np.ndarray | None:
+        """Raw pixels, (planes, height, width, channels), where nothing needs decoding."""
+        page = self._page
+        if not (page.is_memmappable and page.is_contiguous and page.dtype is not None):
+            return None
+        dtype = page.dtype.newbyteorder(self._file.byteorder)
+        shape = (self._n_planes, *page.shape[-2:], 1)
+        if self._n_planes == 1:
+            shape = (1, self.height_px, self.width_px, page.samplesperpixel)
+        offset = page.dataoffsets[0]
+        return np.memmap(self._origin.path, dtype, "r", offset=offset, shape=shape)
+
+    def read(self, y_px: int, x_px: int, height_px: int, width_px: int) -> np.ndarray:
+        """Pixels of a window, uint8 (height_px, width_px, n_channels)."""
+        self._origin.check()
+        box = y_px, x_px, y_px + height_px, x_px + width_px
+        if self._mapped is None:
+            raw = self._assembled(*box)
+        else:
+            raw = self._mapped[:, box[0] : box[2], box[1] : box[3]]
+        raw = np.concatenate(list(raw), axis=-1)
+        if raw.dtype != np.uint8:
+            # 65535 / 257 = 255, so white stays white
+            raw = np.rint(raw / np.float32(257)).astype(np.uint8)
+        return self._as_channels(raw)
+
+    def _as_channels(self, raw: np.ndarray) -> np.ndarray:
+        if raw.shape[2] == 1:
+            return np.repeat(raw, 3, axis=2)
+        if self._is_colour and raw.shape[2] == 4:
+            from patchbench.images import on_white
+
+            # the fourth channel may be anything; only what the file calls alpha is transparency
+            is_alpha = any(int(kind) in (1, 2) for kind in self._page.extrasamples)
+            return on_white(raw) if is_alpha else raw[..., :3]
+        return raw
+
+    def _assembled(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
+        """Put the window together from the segments that it touches."""
+        page, (height, width) = self._page, self._segment_px
+        n_channels = page.samplesperpixel // self._n_planes
+        out = np.empty((self._n_planes, bottom - top, right - left, n_channels), page.dtype)
+        for plane in range(self._n_planes):
+            for row in range(top // height, -(-bottom // height)):
+                for col in range(left // width, -(-right // width)):
+                    segment = self._segment(plane, row, col)
+                    y, x = row * height, col * width
+                    ys = max(top, y), min(bottom, y + height)
+                    xs = max(left, x), min(right, x + width)
+                    out[plane, ys[0] - top : ys[1] - top, xs[0] - left : xs[1] - left] = segment[
+                        ys[0] - y : ys[1] - y, xs[0] - x : xs[1] - x
+                    ]
+        return out
+
+    def _segment(self, plane: int, row: int, col: int) -> np.ndarray:
+        """Pixels of a tile or a strip, (height, width, channels), decoded or remembered."""
+        n_rows = -(-self.height_px // self._segment_px[0])
+        n_cols = -(-self.width_px // self._segment_px[1])
+        index = (plane * n_rows + row) * n_cols + col
+        if index in self._decoded:
+            self._decoded.move_to_end(index)
+            return self._decoded[index]
+        try:
+            pixels = self._decode(index)
+        except _DAMAGED as error:
+            self._origin.check()
+            raise _damaged(self._origin, str(error)) from error
+        self._decoded[index] = pixels
+        self._forget()
+        return pixels
+
+    def _decode(self, index: int) -> np.ndarray:
+        page, handle = self._page, self._file.filehandle
+        handle.seek(page.dataoffsets[index])
+        data = handle.read(page.databytecounts[index])
+        tables: dict[str, bytes | None] = {}
+        if page.compression in _JPEG:
+            tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
+        # a segment without bytes is empty: the format's way to leave one out
+        pixels, _, shape = page.decode(data or None, index, **tables)
+        if pixels is None:
+            pixels = np.full(shape, page.nodata, page.dtype)
+        return pixels[0]
+
+    def _forget(self) -> None:
+        sizes = [pixels.nbytes for pixels in self._decoded.values()]
+        # one of each plane always stays, however large
+        while sum(sizes) > _CACHE_MIB * 2**20 and len(sizes) > self._n_planes:
+            self._decoded.popitem(last=False)
+            sizes.pop(0)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._mapped = None
+        self._decoded.clear()
+        self._file.close()

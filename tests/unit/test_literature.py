@@ -1,0 +1,124 @@
+"""Published values stand beside ours, and claims are judged by paired intervals."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from patchbench import literature
+from patchbench.literature import claims, compared, published, training_ratio
+from patchbench.paired import Difference
+from patchbench.report import published as told
+from patchbench.study import Study
+from unit._synthetic_study import make_study
+
+ENTRIES = {"resnet50": "resnet18", "bagnet33": "bagnet33-whole"}
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    made = make_study(
+        n_encoders=1, cnns=tuple(ENTRIES.values()), experiments=("channel_blackout",), n_classes=3
+    )
+    cnns = {"resnet18": {}, "bagnet33-whole": {"weights": "imagenet", "freeze": True}}
+    return with_config(made, literature=ENTRIES, cnns=cnns)
+
+
+def with_config(study: Study, **keys: Any) -> Study:
+    return replace(study, run=study.run | {"config": study.run["config"] | keys})
+
+
+def test_every_published_accuracy_and_loss_has_ours_beside_it(study: Study) -> None:
+    frame = compared(study, "scenes")
+    assert len(frame) == 12
+    assert frame[["found", "low", "high"]].notna().all(axis=None)
+    row = frame[(frame["what"] == "ResNet-50") & (frame["measure"] == "accuracy")].iloc[0]
+    metrics = study.metrics[study.metrics["encoder"] == "resnet18"]
+    assert row["found"] == metrics.loc[metrics["metric"] == "accuracy", "value"].item()
+    assert row["entry"] == "resnet18"
+
+
+def test_blackout_is_compared_as_the_study_did_it_without_rescaling(study: Study) -> None:
+    frame = compared(study, "scenes").set_index(["what", "measure"])["found"]
+    rows = study.experiments[
+        (study.experiments["encoder"] == "bagnet33-whole")
+        & (study.experiments["policy"] == "random")
+        & (study.experiments["amount"] == 0.75)
+        & (study.experiments["measure"] == "log_loss")
+    ]
+    plain = rows.loc[~rows["rescaled"].astype(bool), "value"].item()
+    assert frame["BagNet-33, 75 % of the channels off", "log_loss"] == plain
+
+
+def test_the_interval_of_a_published_share_is_wilsons(study: Study) -> None:
+    row = compared(study, "scenes").iloc[0]
+    assert row["value"] == 0.9093
+    # 387.4 of 426, by hand: [0.878, 0.933]
+    np.testing.assert_allclose(
+        row[["published_low", "published_high"]].tolist(), [0.878, 0.933], atol=5e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("ends", "fewer", "verdict"),
+    [
+        ((-0.05, -0.03, -0.01), True, "holds"),
+        ((0.03, 0.01, 0.05), True, "does not hold"),
+        ((-0.01, -0.03, 0.01), True, "cannot be told"),
+        ((0.001, -0.01, 0.012), False, "holds"),
+        ((-0.05, -0.08, -0.03), False, "does not hold"),
+        ((-0.01, -0.03, 0.01), False, "cannot be told"),
+    ],
+)
+def test_a_claim_is_judged_by_its_interval(
+    ends: tuple[float, float, float], fewer: bool, verdict: str
+) -> None:
+    assert literature._verdict(Difference(*ends, 0.1), fewer=fewer) == verdict
+
+
+def test_networks_are_compared_on_the_same_images_one_by_one(study: Study) -> None:
+    rows = study.predictions[study.predictions["encoder"].isin(ENTRIES.values())]
+    right = (rows["predicted_label"] == rows["label"]).groupby(rows["encoder"]).mean()
+    found = claims(study, "scenes")[0].found
+    assert found is not None
+    assert found.value == pytest.approx(right["bagnet33-whole"] - right["resnet18"])
+    assert found.low <= found.value <= found.high
+    shuffled = replace(study, predictions=study.predictions.sample(frac=1, random_state=0))
+    assert claims(shuffled, "scenes")[0].found == found
+
+
+def test_what_was_not_measured_is_said_to_be_missing(study: Study) -> None:
+    bare = replace(
+        study,
+        experiments=study.experiments[:0],
+        predictions=study.predictions[study.predictions["encoder"] != "resnet18"],
+    )
+    assert {claim.verdict for claim in claims(bare, "scenes")} == {"cannot be told"}
+    assert "not measured" in " ".join(told.sentences(bare, "scenes"))
+    assert compared(bare, "scenes")["found"].isna().sum() == 8
+    assert training_ratio(replace(study, costs=study.costs[:0]), "scenes") is None
+
+
+def test_a_study_without_published_networks_says_nothing(study: Study) -> None:
+    for chosen in ({}, {"resnet50": "resnet18"}):
+        assert told.sentences(with_config(study, literature=chosen), "scenes") == []
+
+
+def test_the_report_names_weights_claims_and_times(study: Study) -> None:
+    text = " ".join(told.sentences(study, "scenes"))
+    assert "ResNet-50 is resnet18, from scratch" in text
+    assert (
+        "BagNet-33 is bagnet33-whole, from ImageNet weights, the last layer alone trained" in text
+    )
+    assert "Without three quarters of its channels, drawn at random, it recognises fewer" in text
+    assert "published \N{MINUS SIGN}0.197, here \N{MINUS SIGN}0.090" in text
+    assert "4.7 times as long as ResNet-50 there" in text
+    assert text.count("published ") == 5
+
+
+def test_the_published_table_is_whole() -> None:
+    frame = published()
+    assert not frame.duplicated(["method", "policy", "amount", "measure"]).any()
+    assert frame["source"].notna().all()
+    assert set(frame["method"]) == set(literature.NAMES)
