@@ -107,4 +107,6 @@ def estimate(draws: np.ndarray) -> Estimate:
         return Estimate(float("nan"), float("nan"), float("nan"))
     tail = (1 - COVERAGE) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
+    if np.isclose(low, high, rtol=1e-12, atol=0):  # all draws are the value, but for rounding
+        low = high = draws[0]
     return Estimate(float(draws[0]), float(low), float(high))
