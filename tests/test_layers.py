@@ -13,6 +13,7 @@ PLUGINS = {"datasets", "encoders", "classifiers", "fusions", "figures", "detecto
 JOINS = {
     "config",
     "plan",
+    "plan_figures",
     "plan_weights",
     "left_out",
     "report",

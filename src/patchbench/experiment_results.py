@@ -13,11 +13,6 @@ _STEP = [*results.METHOD, "experiment", "policy", "fusion", "rescaled", "amount"
 _MEANS = ("value", "low", "high", "draw_low", "draw_high", "difference")
 
 
-def asks_for(config: Mapping[str, Any], *kinds: str) -> bool:
-    """Whether a study does an experiment of one of these kinds (file names of plug-ins)."""
-    return bool(entries(config, *kinds))
-
-
 def steps(study: Study, dataset: str, *kinds: str) -> pd.DataFrame:
     """Every value of the experiments of these kinds, a row each.
 

@@ -27,8 +27,6 @@ ENCODER_MAPS = ENCODER + "/maps/{explain}"
 NOISE = CLASSIFIER + "/noise"
 STUDY = "results/studies/{study}"
 
-# in the place of a dataset, where a figure shows all of them
-ACROSS_DATASETS = "across-datasets"
 # the entry of `explain` whose maps detectors see
 GRAD_CAM = "gradcam"
 
@@ -327,20 +325,3 @@ def linear(config: Config, classifier: str) -> bool:
     """Whether a classifier's scores are linear in what it is told of a patch."""
     kind = config["classifiers"][classifier].get("type", classifier)
     return hasattr(plugins.load("classifiers", kind).Classifier, "linear")
-
-
-def figures(config: Config) -> list[tuple[str, str]]:
-    """Every dataset with every figure that has something to show in a study of this kind.
-
-    Figures that show all datasets together come once, under `ACROSS_DATASETS`.
-    """
-    names = [name for name in plugins.available("figures") if _applies(config, name)]
-    across = [n for n in names if hasattr(plugins.load("figures", n), "ACROSS_DATASETS")]
-    each = [name for name in names if name not in across]
-    found = list(product(config["benchmark"]["datasets"], each))
-    return found + [(ACROSS_DATASETS, name) for name in across]
-
-
-def _applies(config: Config, figure: str) -> bool:
-    asked = getattr(plugins.load("figures", figure), "applies", None)
-    return asked is None or bool(asked(config))

@@ -3,6 +3,7 @@
 import ast
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +34,17 @@ def load(package: str, name: str) -> ModuleType:
     if name not in names:
         raise UserError(f"no {name!r} in {package}; {suggest(name, names)}")
     return import_module(f"patchbench.{package}.{name}")
+
+
+def literals(package: str, name: str) -> dict[str, Any]:
+    """Constants of a module that its file states outright, read without importing it."""
+    file = Path(next(iter(import_module(f"patchbench.{package}").__path__))) / f"{name}.py"
+    found = {}
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            with suppress(ValueError):  # worked out when imported, not stated
+                found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
 
 
 def preload(name: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from patchbench import error_consistency, experiment_results, plan, plugins
+from patchbench import error_consistency, experiment_results, plan_figures, plugins
 from patchbench.figures import blackout_curves, parts_interaction, shuffle_curves
 from patchbench.study import Study
 from unit._drawn import STUDIES, drawn, texts
@@ -30,8 +30,8 @@ def words(name: str, kind: str = "parted") -> str:
 
 @pytest.mark.parametrize(("figure", "experiment"), OF_EXPERIMENT.items())
 def test_a_figure_is_asked_for_only_where_its_experiment_runs(figure: str, experiment: str) -> None:
-    with_it = {name for _, name in plan.figures(study_of(experiment).run["config"])}
-    without = {name for _, name in plan.figures(make_study().run["config"])}
+    with_it = {name for _, name in plan_figures.figures(study_of(experiment).run["config"])}
+    without = {name for _, name in plan_figures.figures(make_study().run["config"])}
     assert with_it & set(OF_EXPERIMENT) == {figure}
     assert not without & set(OF_EXPERIMENT) and "error_consistency" in without
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from patchbench import plan, plugins, sweep_results, tables
+from patchbench import plan_figures, plugins, sweep_results, tables
 from patchbench.figures import background_votes, detector_sweep, overlays
 from patchbench.report import finding, noise
 from patchbench.report.page import render
@@ -45,8 +45,8 @@ def told(study: Study) -> str:
 
 
 def test_noise_figures_are_asked_for_only_where_detectors_run() -> None:
-    without = {figure for _, figure in plan.figures(make_study().run["config"])}
-    asked = plan.figures(study_of(DETECTORS).run["config"])
+    without = {figure for _, figure in plan_figures.figures(make_study().run["config"])}
+    asked = plan_figures.figures(study_of(DETECTORS).run["config"])
     others = {*PARTS, PUBLISHED, *SEVERAL}
     assert without == set(plugins.available("figures")) - {*NOISE, *others}
     assert {("scenes", name) for name in NOISE} <= set(asked)

@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from patchbench import plan, plan_weights
+from patchbench import plan, plan_weights, plugins
 from patchbench.left_out import left_out
 
 CONFIG: dict[str, Any] = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
@@ -169,3 +170,16 @@ def test_rules_that_weigh_by_a_detector_run_where_it_does() -> None:
     assert "gradcam_weight was left out, as the detector gradcam was" in told
     (told,) = left_out(with_fusions("mean_probability", "saliency_weight"))
     assert told.startswith("saliency_weight was left out: it weighs votes by what the detector")
+
+
+@pytest.mark.parametrize("figure", plugins.available("figures"))
+def test_what_a_figure_needs_is_stated_outright_and_exists(figure: str) -> None:
+    module, stated = plugins.load("figures", figure), plugins.literals("figures", figure)
+    for name in ("NEEDS", "AT_MOST"):
+        asked = getattr(module, name, {})
+        assert stated.get(name, {}) == asked
+        for path, wanted in asked.items():
+            section, _, key = path.rpartition(".")
+            assert (section == "benchmark" and key in CONFIG["benchmark"]) or path == "literature"
+            kinds = () if isinstance(wanted, int) else wanted
+            assert set(kinds) <= set(plugins.available(key) if kinds else ())

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from patchbench import plan, plugins, tables
+from patchbench import plan_figures, plugins, tables
 from patchbench import results_table as results
 from patchbench.figures import _style as style
 from patchbench.report import finding, tested
@@ -77,7 +77,7 @@ def test_nothing_overlaps_or_is_cut(kind: Callable[[], Study], name: str) -> Non
 def test_each_figure_is_drawn_where_it_has_something_to_show() -> None:
     def asked(**lists: object) -> set[tuple[str, str]]:
         config = make_study().run["config"]
-        found = plan.figures(config | {"benchmark": config["benchmark"] | lists})
+        found = plan_figures.figures(config | {"benchmark": config["benchmark"] | lists})
         return {pair for pair in found if pair[1] in FIGURES}
 
     assert asked() == {("scenes", "class_auc")}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from patchbench import plan
+from patchbench import plan_figures
 from patchbench.evaluation import learned_rows
 from patchbench.figures import position_weights, reliability
 from patchbench.study import Study
@@ -76,10 +76,10 @@ def test_what_centre_rules_have_learned_is_told_below(width: float | None, said:
 
 def test_weights_are_asked_for_only_where_a_rule_learns_them() -> None:
     study = make_study(n_encoders=1)
-    assert ("scenes", "position_weights") in plan.figures(study.run["config"])
-    assert ("scenes", "reliability") in plan.figures(study.run["config"])
+    assert ("scenes", "position_weights") in plan_figures.figures(study.run["config"])
+    assert ("scenes", "reliability") in plan_figures.figures(study.run["config"])
     study.run["config"]["fusions"] = {}
-    assert ("scenes", "position_weights") not in plan.figures(study.run["config"])
+    assert ("scenes", "position_weights") not in plan_figures.figures(study.run["config"])
 
 
 def test_what_rules_have_learned_becomes_rows() -> None:

@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 SRC = f"{workflow.basedir}/src"
 sys.path.insert(0, SRC)
 
-from patchbench import cluster, plan, plan_weights
+from patchbench import cluster, plan, plan_figures, plan_weights
 from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError

@@ -2,7 +2,7 @@
 # Reads:  the tables of all runs of the study
 # Writes: results/studies/{study}/{*.parquet, run.json, figures/, report.html}
 
-FIGURES = plan.figures(config)
+FIGURES = plan_figures.figures(config)
 FIGURE_MODULES = sorted({f"patchbench.figures.{figure}" for _, figure in FIGURES})
 PAGE_PARTS = [
     f"{SRC}/patchbench/report/{name}"

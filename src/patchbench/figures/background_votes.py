@@ -1,6 +1,5 @@
 """Do background patches mislead? How patches vote, by Grad-CAM evidence and by true object."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from patchbench.figures import _style as style
 from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside
 from patchbench.study import Study
 
+NEEDS = {"benchmark.detectors": 1}
 CAPTION = (
     "How single test patches vote, by where they lie. Above: area under the receiver operating "
     "characteristic (ROC) curve, each patch scored by the label of its image; below: log-loss. "
@@ -34,11 +34,6 @@ _WRONG, _ALL = "background_among_confident_wrong", "background_among_all"
 _MAX_LINES, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROWS_APART_IN = 10, 0.5, 0.32, 0.36, 0.26
 _MAX_NAMES_IN, _MAX_TOLD, _CHANCE = 1.3, 3, "guessing"
 _CHANCE_MARK = style.Mark(style.MUTED, "", (0, (1, 2)), False, 1)
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Only a study that runs detectors tells votes apart."""
-    return bool(config.get("benchmark", {}).get("detectors"))
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

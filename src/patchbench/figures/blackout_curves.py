@@ -1,6 +1,5 @@
 """What may go? Image AUC and log-loss when patches or feature channels are taken away."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from patchbench import experiment_results
 from patchbench.figures import _style as style
 from patchbench.study import WHOLE_IMAGE, Study
 
+NEEDS = {"benchmark.experiments": ("spatial_blackout", "channel_blackout")}
 CAPTION = (
     "What happens when parts are taken away from test images, nothing being fitted again; a row "
     "for each method. Left: image AUC when patches are dropped and the rest is fused, by who goes "
@@ -74,11 +74,6 @@ _LINES: dict[str, tuple[Line, ...]] = {
 _GUESSING = "guessing"
 # the smallest range of an axis: differences below a hundredth are not drawn large
 _LEAST = {"auc_macro": 0.08, "log_loss": 0.3}
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Only a study that takes patches or channels away."""
-    return experiment_results.asks_for(config, *_KINDS)
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

@@ -4,7 +4,6 @@ Demsar, "Statistical comparisons of classifiers over multiple data sets" (Journa
 Learning Research, 2006).
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from matplotlib.figure import Figure
 
 from patchbench import results_table as results
 from patchbench.figures import _style as style
-from patchbench.method_summaries import FEWEST_DATASETS
 from patchbench.ranks import ALPHA, cliques
 from patchbench.study import Study
 
+NEEDS = {"benchmark.datasets": 3}  # ranks over one or two tell nothing
 CAPTION = (
     "Mean rank of each method by macro area under the receiver operating characteristic (ROC) "
     "curve of image decisions, over the datasets of the study; 1 is best, ties share the mean of "
@@ -29,11 +28,6 @@ CAPTION = (
 ACROSS_DATASETS = True  # one picture of all datasets, not one of each
 _MAX_METHODS, _LINE_IN, _BAR_IN = 24, 0.15, 0.09
 _TOP_IN, _SIDE_IN = 0.78, 2.0
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Ranks over one or two datasets tell nothing."""
-    return len(config.get("benchmark", {}).get("datasets", ())) >= FEWEST_DATASETS
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Does it help to ignore noisy patches? Image AUC by the share dropped and who chose them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from patchbench.figures import _style as style
 from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside
 from patchbench.study import NONE, Study
 
+NEEDS = {"benchmark.detectors": 1}
 CAPTION = (
     "Area under the receiver operating characteristic (ROC) curve of image decisions against the "
     "share of patches dropped, the noisiest first, by detector. Left: dropped in training only; "
@@ -26,11 +26,6 @@ _APPLIED = {"train": "Dropped in training only", "both": "Dropped in training an
 _MAX_METHODS, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROWS_APART_IN = 3, 0.58, 0.36, 0.62, 0.42
 _MAX_NAMES_IN, _FEWEST_LINES = 1.15, 11
 _KEEP_ALL = "keep all"
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Only a study that runs detectors sweeps them."""
-    return bool(config.get("benchmark", {}).get("detectors"))
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """Does the rule that joins patch votes matter? Image AUC by fusion and method."""
 
-from collections.abc import Mapping
 from textwrap import wrap
 from typing import Any
 
@@ -13,6 +12,7 @@ from patchbench import results_table as results
 from patchbench.figures import _style as style
 from patchbench.study import WHOLE_IMAGE, Study
 
+AT_MOST = {"benchmark.fusions": 8}  # more lines fill pages: see fusion_matrix
 CAPTION = (
     "Area under the receiver operating characteristic (ROC) curve of image decisions, by the rule "
     "that joins the votes of an image's patches; best rule first. Bands: whole-image networks with "
@@ -20,14 +20,8 @@ CAPTION = (
     "colours, raw pixels, class frequencies."
 )
 _MAX_METHODS, _TOP_IN, _LINE_IN, _GAP_IN, _LEFT_IN = 12, 0.5, 0.13, 0.13, 1.4
-_MAX_RULES = 8
 _SEED_KEYS = [*results.METHOD, "fusion"]
 Seeds = dict[tuple[str, ...], list[float]]
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """With many rules the lines would fill pages; figure fusion_matrix shows those."""
-    return len(config.get("benchmark", {}).get("fusions", ())) <= _MAX_RULES
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from patchbench.faithfulness import resized
 from patchbench.figures import _style as style
 from patchbench.study import Study
 
+NEEDS = {"benchmark.detectors": 1}
 CAPTION = (
     "One test image in each row, drawn at random, under what was seen in it. Maps are those of "
     "the class that the network decides on, each scaled to its own largest value: warm colours "
@@ -23,11 +24,6 @@ CAPTION = (
 )
 _TOP_IN, _GAP_IN, _NAMES_IN, _MAX_SIDE_IN = 0.56, 0.05, 0.92, 1.15
 _VEIL, _HEAT = 0.88, 0.62  # how much of a picture the white of dropped patches, or a map, hides
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Only a study that runs detectors keeps and drops patches."""
-    return bool(config.get("benchmark", {}).get("detectors"))
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

@@ -1,8 +1,5 @@
 """Do parts of an image act on their own? Effect of masking together against the sum of each."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -11,6 +8,7 @@ from patchbench.figures import _curves
 from patchbench.figures import _style as style
 from patchbench.study import Study
 
+NEEDS = {"benchmark.experiments": ("interaction",)}
 CAPTION = (
     "Square parts of test images, at fixed places and not touching, are masked one by one and "
     "together. Pearson correlation, over images, of the summed single drops of the logit of the "
@@ -21,11 +19,6 @@ CAPTION = (
 )
 _KIND, _ADDITIVE = "interaction", 0.9995
 _PANELS = {"mean_color": "Masked by the mean colour", "grey": "Masked by grey"}
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Only a study that masks parts."""
-    return experiment_results.asks_for(config, _KIND)
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

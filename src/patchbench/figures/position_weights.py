@@ -15,6 +15,7 @@ from patchbench.figures import _style as style
 from patchbench.figures._labels import in_two_lines
 from patchbench.study import Study
 
+NEEDS = {"benchmark.fusions": ("position_weights",)}
 CAPTION = (
     "What the fusion rule position_weights has learned on val: how much the probabilities of a "
     "patch count, by its place in the image. The number in a cell is its weight over that of equal "
@@ -32,11 +33,6 @@ _WIDTHS = {
 _MAX_MAPS, _TOP_IN, _BETWEEN_IN, _BAR_IN, _LARGEST_IN = 6, 0.62, 0.16, 0.62, 1.7
 _MIN_CELL_IN = 0.17
 _COLOURS = LinearSegmentedColormap.from_list("less-more", ["#c4c4c4", "#ffffff", "#0072B2"])
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Only a study that learns weights of places has any to show."""
-    return bool(_named(config, _RULE))
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

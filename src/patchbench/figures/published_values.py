@@ -1,8 +1,5 @@
 """What the 2019 study published beside what is measured here: accuracy and log-loss."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,6 +9,7 @@ from patchbench import literature
 from patchbench.figures import _style as style
 from patchbench.study import WHOLE_IMAGE, Study
 
+NEEDS = {"literature": 1}
 CAPTION = (
     "Accuracy and log-loss (mean negative log-probability of the true class, nats) of two "
     "whole-image networks, and of BagNet with some channels of its features set to zero and "
@@ -21,11 +19,6 @@ CAPTION = (
 )
 _PANELS = {"accuracy": "Accuracy", "log_loss": "Log-loss, nats"}
 _ROW_IN, _TOP_IN, _BETWEEN_IN, _ASIDE = 0.3, 0.62, 0.25, 0.16
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Only a study that is held against published values."""
-    return bool(config.get("literature"))
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from patchbench import results_table as results
 from patchbench.figures import _style as style
 from patchbench.study import NONE, Study
 
+NEEDS = {"benchmark.seeds": 2}
 CAPTION = (
     "Macro area under the receiver operating characteristic (ROC) curve of image decisions over "
     "several seeds, each method with the fusion rule best on val. Dots: single seeds; band: mean "
@@ -21,13 +22,8 @@ CAPTION = (
     "95 % bootstrap interval of that mean, the same test images drawn for all seeds, what other "
     "images would change. Grey: controls; dotted line: chance."
 )
-_MAX_METHODS, _TOP_IN, _ROW_IN, _FEWEST_SEEDS = 16, 0.62, 0.19, 2
+_MAX_METHODS, _TOP_IN, _ROW_IN = 16, 0.62, 0.19
 _KEYS = [*results.METHOD, "fusion"]
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """A single seed has no spread."""
-    return len(config.get("benchmark", {}).get("seeds", ())) >= _FEWEST_SEEDS
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

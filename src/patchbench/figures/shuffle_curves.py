@@ -1,8 +1,5 @@
 """Who needs the arrangement? Image AUC when tiles of test images are shuffled, and turned."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -11,6 +8,7 @@ from patchbench.figures import _curves
 from patchbench.figures import _style as style
 from patchbench.study import Study
 
+NEEDS = {"benchmark.experiments": ("shuffle",)}
 CAPTION = (
     "Area under the receiver operating characteristic (ROC) curve of image decisions when test "
     "images are cut into k x k tiles that change places at random; right: each tile is also "
@@ -22,11 +20,6 @@ CAPTION = (
 )
 _KIND = "shuffle"
 _PANELS = {"shuffled": "Tiles shuffled", "shuffled_and_turned": "Tiles shuffled and turned"}
-
-
-def applies(config: Mapping[str, Any]) -> bool:
-    """Only a study that shuffles."""
-    return experiment_results.asks_for(config, _KIND)
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:

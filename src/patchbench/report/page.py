@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from patchbench import cost_results, map_results, plan, plugins, sweep_results
+from patchbench import cost_results, map_results, plan_figures, plugins, sweep_results
 from patchbench import results_table as results
 from patchbench.readme import without_empty
 from patchbench.report import methods, tested
@@ -102,7 +102,7 @@ def render(study: Study, figures: Path) -> str:
     environment.filters["flat"] = flat
     columns, rows = result_rows(study)
     asked: dict[str, list[str]] = {}
-    for dataset, figure in plan.figures(study.run["config"]):
+    for dataset, figure in plan_figures.figures(study.run["config"]):
         asked.setdefault(dataset, []).append(figure)
     page = environment.get_template("template.html").render(
         study=study,

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchbench import plan, plugins
+from patchbench import plan_figures, plugins
 from patchbench.cost import Work
 from patchbench.io import replacing
 from patchbench.progress import progress
@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> Work:
     from patchbench.figures import _style as style
 
     study = open_study(args.study)
-    jobs = plan.figures(study.run["config"])
+    jobs = plan_figures.figures(study.run["config"])
     for dataset, name in progress(jobs, "Drawing", "figure"):
         module = plugins.load("figures", name)
         stem = args.out / dataset / name
