@@ -20,6 +20,7 @@ JOINS = {
     "readme",
     "table_docs",
     "doctor_study",
+    "prediction",
 }  # know plug-ins by name, and serve the stages
 TOP = {"stages", "__main__"}
 FILES = sorted(PACKAGE.rglob("*.py"))
