@@ -25,7 +25,7 @@ _ROW_IN, _TOP_IN, _BETWEEN_IN, _ASIDE = 0.3, 0.62, 0.25, 0.16
 
 def applies(config: Mapping[str, Any]) -> bool:
     """Only a study that is held against published values."""
-    return bool(config.get("literature"))
+    return bool(literature.chosen_networks(config))
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
