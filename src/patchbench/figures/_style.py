@@ -252,7 +252,10 @@ def fit(text: str, width_in: float, size_pt: float = SMALL_PT) -> str:
 
 def number(value: float, digits: int = 3) -> str:
     """Write a number for a label; a dash where there is none."""
-    return BLANK if pd.isna(value) else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    if pd.isna(value):
+        return BLANK
+    rounded = round(float(value), digits) + 0.0  # the sum makes a zero of -0
+    return f"{rounded:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(row: Mapping[str, Any]) -> str:
