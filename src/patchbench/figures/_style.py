@@ -27,6 +27,8 @@ WIDTH_IN = 7.0
 INK, MUTED, GRID = "#1a1a1a", "#666666", "#e4e4e4"
 CNN_COLOR, CONTROL_COLOR = "#2b2b2b", "#a6a6a6"
 SPLIT_COLORS = {"train": "#3f5a7a", "val": "#8aa4c0", "test": "#c9d5e2"}
+# as seen without one kind of cone (Machado et al., IEEE TVCG 2009), the first nine are 11 or more
+# units of CIEDE2000 apart, the tenth 5 from its nearest: marks must tell that one
 COLORS = (
     "#0072B2",
     "#D55E00",
@@ -36,8 +38,8 @@ COLORS = (
     "#56B4E9",
     "#332288",
     "#882255",
+    "#661100",
     "#999933",
-    "#44AA99",
 )
 MARKERS = "osD^vPX<>h"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
