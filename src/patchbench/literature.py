@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from patchbench import experiment_results, runtimes
+from patchbench.bootstrap import draw_groups
+from patchbench.decisions import groups_of
 from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.metrics import draw_weights
 from patchbench.paired import Difference, difference
 from patchbench.study import WHOLE_IMAGE, Study
 
@@ -231,8 +232,9 @@ def _accuracy_apart(study: Study, dataset: str, entry: str, other: str) -> Diffe
         if rows.empty:
             return None
         right = rows.assign(right=rows["predicted_label"] == rows["label"])
-        by_image = right.groupby("image_id")["right"].mean().sort_index().to_numpy(dtype=float)
-        draws.append(draw_weights(len(by_image), BOOTSTRAP_SEED) @ by_image / len(by_image))
+        by_image = right.groupby("image_id")["right"].mean().sort_index()
+        weights = draw_groups(groups_of(study, dataset, by_image.index), BOOTSTRAP_SEED)
+        draws.append(weights @ by_image.to_numpy(dtype=float) / weights.sum(axis=1))
     return difference(*draws)
 
 

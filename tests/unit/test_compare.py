@@ -116,6 +116,28 @@ def test_differences_are_those_of_one_bootstrap_and_adjusted_over_what_changed(
         np.testing.assert_allclose(ends, [expected.value, expected.low, expected.high], atol=1e-12)
 
 
+def test_images_of_a_group_are_drawn_together_where_either_side_names_groups(
+    tmp_path: Path, study: Study
+) -> None:
+    a, b = left(study, tmp_path / "a"), left(changed(study, scrambled), tmp_path / "b")
+    names = [f"image-{i:03d}" for i in range(60)]
+    scenes = np.arange(60) // 3 % 8
+    images = {"image_id": names, "group": [f"scene {i}" for i in scenes], "dataset": "scenes"}
+    images |= {"class_name": "", "label": 0, "split": "test"}
+    shape = dict.fromkeys(("source_height_px", "source_width_px"), 1)
+    write_table(b / "images.parquet", pd.DataFrame(images | shape), "all_images")
+    row = compare(*open_sides(a, b)).iloc[0]
+    draws = []
+    for side in (study, changed(study, scrambled)):
+        rows = side.predictions[(side.predictions[METHOD] == list(row[METHOD])).all(axis=1)]
+        votes = np.stack(rows["probabilities"].to_list())
+        weights = draw_weights(8, BOOTSTRAP_SEED)[:, scenes]
+        draws.append(macro_auc(rows["label"].to_numpy(), votes, weights))
+    expected = difference(draws[1], draws[0])
+    ends = [expected.value, expected.low, expected.high]
+    np.testing.assert_allclose(row[["difference", "low", "high"]].astype(float), ends, atol=1e-12)
+
+
 def test_the_order_of_images_does_not_matter(tmp_path: Path, study: Study) -> None:
     other = changed(study, scrambled)
     plain = both(tmp_path / "plain", study, other)
