@@ -1,8 +1,8 @@
 """One look for all figures: size, colours, marks, notes below.
 
-Colours: Okabe and Ito, "Color universal design"
-(2008), extended by Tol's muted scheme (SRON/EPS/TN/09-002), so that readers with any common
-colour vision can tell them apart; marks differ too, so that grey prints work.
+Colours: Okabe and Ito, "Color universal design" (2008), extended by Tol's muted scheme
+(SRON/EPS/TN/09-002). Seen without one kind of cone (Machado et al., IEEE TVCG 2009), the first nine
+are 11 or more units of CIEDE2000 apart, the tenth 5; marks differ too, so that grey prints work.
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,6 @@ WIDTH_IN = 7.0
 INK, MUTED, GRID = "#1a1a1a", "#666666", "#e4e4e4"
 CNN_COLOR, CONTROL_COLOR = "#2b2b2b", "#a6a6a6"
 SPLIT_COLORS = {"train": "#3f5a7a", "val": "#8aa4c0", "test": "#c9d5e2"}
-# as seen without one kind of cone (Machado et al., IEEE TVCG 2009), the first nine are 11 or more
-# units of CIEDE2000 apart, the tenth 5 from its nearest: marks must tell that one
 COLORS = (
     "#0072B2",
     "#D55E00",
@@ -256,8 +254,8 @@ def number(value: float, digits: int = 3) -> str:
     """Write a number for a label; a dash where there is none."""
     if pd.isna(value):
         return BLANK
-    rounded = round(float(value), digits) + 0.0  # the sum makes a zero of -0
-    return f"{rounded:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    text = f"{round(float(value), digits) + 0.0:.{digits}f}"  # the sum makes a zero of -0
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def interval(row: Mapping[str, Any]) -> str:
