@@ -1,11 +1,12 @@
 """Draws of images with replacement, and the intervals they give.
 
 All bootstrap intervals come from drawing *images*; the patches of an image stay together, because
-they are not independent of each other. A draw is an integer weight per image, so every metric is
+they are not independent of each other, and so do images of one group, where a dataset names groups.
+A draw is an integer weight per image, so every metric is
 computed as a weighted one, for all draws at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -66,6 +67,16 @@ def draw_groups(group_of: np.ndarray, seed: int, n_draws: int = N_DRAWS) -> np.n
         return drawn  # every image by itself: no copy
     found: np.ndarray = drawn[:, group_of]
     return found
+
+
+def numbered(groups: Iterable[str]) -> np.ndarray:
+    """Number groups from 0 in order of appearance: int64 array, (n_images,).
+
+    >>> numbered(["b", "a", "b"])
+    array([0, 1, 0])
+    """
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in groups], dtype=np.int64)
 
 
 def drawn_sums(

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from patchbench.bags import Bags
+from patchbench.bootstrap import draw_groups
 from patchbench.evaluation import BOOTSTRAP_SEED, run_columns
-from patchbench.metrics import draw_weights, estimate, log_loss_draws
+from patchbench.metrics import estimate, log_loss_draws
 from patchbench.paired import difference
 from patchbench.reliability import Reliability, levelled, reliability
 
@@ -71,7 +72,11 @@ def divided(bags: Bags, by: float) -> Bags:
 
 
 def reliability_rows(
-    about: Mapping[str, Any], bags: Bags, labels: np.ndarray, found: float
+    about: Mapping[str, Any],
+    bags: Bags,
+    labels: np.ndarray,
+    group_of: np.ndarray,
+    found: float,
 ) -> pd.DataFrame:
     """Rows of table ``reliability``: patches and images, before and after calibration.
 
@@ -83,10 +88,12 @@ def reliability_rows(
         Test images with logits as the classifier gave them.
     labels : int array, (n_images,)
         True classes of the images.
+    group_of : int array, (n_images,)
+        Group of each image, from 0; images of a group are drawn together.
     found : float
         The temperature that was fitted on val.
     """
-    weights = draw_weights(len(labels), BOOTSTRAP_SEED)
+    weights = draw_groups(group_of, BOOTSTRAP_SEED)
     each = np.arange(len(labels))
     image_of = np.repeat(each, bags.bag_sizes)
     rows: list[dict[str, Any]] = []

@@ -1,7 +1,8 @@
 """What changed between two studies: every method that both have, on the same test images.
 
 The decisions of a method in one study and in the other are compared as two methods of one study
-are: one bootstrap draws images for both, so the difference has an interval and a p of its own.
+are: one bootstrap draws images for both, those of one group together, so the difference has an
+interval and a p of its own.
 Methods whose probabilities are equal to the last bit have not changed and ask no question; Holm's
 adjustment counts all others. The smallest p that 2,000 draws can give, 0.001, would never survive
 the adjustment for 50 methods, so where a p is small enough to matter more draws are made.
@@ -15,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from patchbench.auc import auc_draws
+from patchbench.bootstrap import draw_groups, numbered
 from patchbench.errors import UserError
 from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.metrics import N_DRAWS, draw_weights, estimate
+from patchbench.metrics import N_DRAWS, estimate
 from patchbench.paired import Difference, difference, holm
 from patchbench.progress import progress
 from patchbench.runtimes import DECIDED, peak_memory, runtime
@@ -80,6 +82,7 @@ class _Decisions:
     image_ids: np.ndarray
     labels: np.ndarray
     probabilities: np.ndarray
+    group_of: np.ndarray
 
     def accuracy(self) -> float:
         """Share of images that are recognised."""
@@ -90,14 +93,27 @@ class _Decisions:
         return int((self.probabilities.argmax(1) != other.probabilities.argmax(1)).sum())
 
 
-def _decisions(side: Side, methods: set[tuple[Any, ...]]) -> dict[tuple[Any, ...], _Decisions]:
+def _groups(a: Side, b: Side) -> dict[tuple[str, str], str]:
+    """Name of the group of each image of a dataset, the same for both sides."""
+    columns = ["dataset", "image_id", "group"]
+    rows = [row for side in (b, a) for row in side.images[columns].itertuples(index=False)]
+    return {(dataset, image): group for dataset, image, group in rows}
+
+
+def _decisions(
+    side: Side, methods: set[tuple[Any, ...]], groups: Mapping[tuple[str, str], str]
+) -> dict[tuple[Any, ...], _Decisions]:
     """Decisions of these methods, by method."""
     found = {}
     for method, rows in side.predictions.groupby(METHOD, sort=False):
         if method in methods:
             rows = rows.sort_values("image_id", kind="stable")
             columns = rows["image_id"].to_numpy(), rows["label"].to_numpy()
-            found[method] = _Decisions(*columns, np.stack(rows["probabilities"].to_list()))
+            group_of = numbered(
+                groups.get((str(rows["dataset"].iloc[0]), i), i) for i in columns[0]
+            )
+            probabilities = np.stack(rows["probabilities"].to_list())
+            found[method] = _Decisions(*columns, probabilities, group_of)
     return found
 
 
@@ -133,7 +149,8 @@ def compare(a: Side, b: Side, *, unpaired: bool = False) -> pd.DataFrame:
             f"dataset {name}: the test images of A and B are not the same ({how}), so decisions "
             "cannot be paired; --unpaired sets the intervals of both side by side"
         )
-    sides = [_decisions(side, set(shared)) for side in (a, b)]
+    groups = _groups(a, b)
+    sides = [_decisions(side, set(shared), groups) for side in (a, b)]
     rows = list(_rows(shared, sides[0], sides[1], set(differing)))
     frame = pd.DataFrame(rows, columns=[*METHOD, *_MEASURED])
     return _with_costs(_sorted(_judged(frame)), a, b)
@@ -149,19 +166,17 @@ _MEASURED = [
 
 
 class _Bootstrap:
-    """Draws of images, the same for every method on as many images; made when first asked for."""
+    """Draws of images, the same for every method on the same groups; made when first asked for."""
 
     def __init__(self) -> None:
-        self._weights: dict[tuple[int, int], np.ndarray] = {}
+        self._weights: dict[tuple[bytes, int], np.ndarray] = {}
 
     def auc(self, decisions: _Decisions, n_draws: int = N_DRAWS) -> np.ndarray:
         """Macro AUC on the images as they are, then on each draw: (1 + n_draws,)."""
-        n_images = len(decisions.labels)
-        if (n_images, n_draws) not in self._weights:
-            drawn = draw_weights(n_images, BOOTSTRAP_SEED, n_draws)
-            self._weights[n_images, n_draws] = drawn
-        weights = self._weights[n_images, n_draws]
-        return auc_draws(decisions.labels, decisions.probabilities, np.arange(n_images), weights)
+        key, each = (decisions.group_of.tobytes(), n_draws), np.arange(len(decisions.labels))
+        if key not in self._weights:
+            self._weights[key] = draw_groups(decisions.group_of, BOOTSTRAP_SEED, n_draws)
+        return auc_draws(decisions.labels, decisions.probabilities, each, self._weights[key])
 
 
 def _rows(

@@ -19,6 +19,8 @@ from patchbench.comparison import (
     SIGNIFICANT,
     UNDEFINED,
 )
+from patchbench.comparison_costs import changed_costs, changed_text
+from patchbench.markdown import number, table
 from patchbench.sides import ABSENT, METHOD, Side, settings
 from patchbench.study import NONE
 
@@ -98,6 +100,7 @@ def as_json(a: Side, b: Side, frame: pd.DataFrame) -> dict[str, Any]:
         "a": _about(a),
         "b": _about(b),
         "methods": json.loads(frame.to_json(orient="records", double_precision=15)),
+        "changed_costs": changed_costs(a, b).to_dict("records"),
         "only_in": {name: rows.to_dict("records") for name, rows in only(a, b).items()},
         "settings": [
             {"key": key, "a": None if one == ABSENT else one, "b": None if o == ABSENT else o}
@@ -124,7 +127,7 @@ def text(a: Side, b: Side, frame: pd.DataFrame) -> str:
         parts += [_score_table(shown, _varied(frame))] if len(shown) else []
         identical = frame[frame["verdict"] == IDENTICAL]
         parts += [_listing("Identical decisions", identical)] if len(identical) else []
-        parts.append(_cost_table(frame))
+        parts += [_cost_table(frame), changed_text(changed_costs(a, b))]
     parts += [_listing(f"Only in {name}", rows) for name, rows in only(a, b).items() if len(rows)]
     parts.append(_settings(a, b))
     return "\n\n".join(part for part in parts if part)
@@ -166,7 +169,7 @@ def _sides(a: Side, b: Side) -> str:
         machine = f"{host.get('cpu', '?')}, {host.get('cores', '?')} cores"
         commit = run.get("commit") or "unknown"
         rows.append([name, str(side.folder), run["study"], run.get("date", "?"), commit, machine])
-    return _table(["", "folder", "study", "date", "commit", "machine"], rows)
+    return table(["", "folder", "study", "date", "commit", "machine"], rows)
 
 
 def _score_table(frame: pd.DataFrame, parts: Sequence[str]) -> str:
@@ -178,14 +181,14 @@ def _score_table(frame: pd.DataFrame, parts: Sequence[str]) -> str:
     for row in frame.to_dict("records"):
         cells = [str(row[part]) for part in parts]
         if row["difference"] == row["difference"]:
-            cells += [_number(row["auc_a"], 3), _number(row["auc_b"], 3)]
+            cells += [number(row["auc_a"], 3), number(row["auc_b"], 3)]
             apart, low, high = (_signed(row[end]) for end in ("difference", "low", "high"))
             cells.append(f"{apart} [{low}, {high}]")
             cells += [_p(row["p"]), _p(row["p_holm"])]
         else:
             cells += [_with_interval(row, "a"), _with_interval(row, "b")]
             cells += ["", "", ""] if paired else []
-        cells += [_number(row["accuracy_a"], 3), _number(row["accuracy_b"], 3)]
+        cells += [number(row["accuracy_a"], 3), number(row["accuracy_b"], 3)]
         unlike = row["n_changed"]
         if paired:
             cells.append("" if pd.isna(unlike) else f"{int(unlike)} of {row['n_images_a']}")
@@ -197,7 +200,7 @@ def _score_table(frame: pd.DataFrame, parts: Sequence[str]) -> str:
         if paired
         else "AUC of test images (macro, one class against the rest) with its own interval each:"
     )
-    return f"{caption}\n\n{_table(head, rows)}"
+    return f"{caption}\n\n{table(head, rows)}"
 
 
 def _cost_table(frame: pd.DataFrame) -> str:
@@ -214,11 +217,11 @@ def _cost_table(frame: pd.DataFrame) -> str:
         cells = [str(row[name]) for name in names]
         for cost in known:
             digits = _HEADS[cost][1]
-            cells += [_number(row[f"{cost}_{side}"], digits) for side in "ab"]
-            cells.append(_number(row[f"{cost}_ratio"], 2))
+            cells += [number(row[f"{cost}_{side}"], digits) for side in "ab"]
+            cells.append(number(row[f"{cost}_ratio"], 2))
         rows.append(cells)
     sentence = "Costs, each measured once on either side, so small factors of time are noise:"
-    return f"{sentence}\n\n{_table(head, rows)}"
+    return f"{sentence}\n\n{table(head, rows)}"
 
 
 def _listing(title: str, frame: pd.DataFrame) -> str:
@@ -234,31 +237,9 @@ def _listing(title: str, frame: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown whose columns are as wide as what they hold, so that it reads as plain text too.
-
-    >>> print(_table(["a", "b"], [["x", "1.5"]]))
-    | a | b   |
-    |---|-----|
-    | x | 1.5 |
-    """
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [
-        "| "
-        + " | ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        + " |"
-        for row in [head, *rows]
-    ]
-    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
-
-
 def _with_interval(row: Mapping[Any, Any], side: str) -> str:
     value, low, high = (row[f"{end}_{side}"] for end in ("auc", "low", "high"))
     return f"{value:.3f} [{low:.3f}, {high:.3f}]" if value == value else ""
-
-
-def _number(value: float, digits: int) -> str:
-    return "" if pd.isna(value) else f"{value:.{digits}f}"
 
 
 def _signed(value: float) -> str:

@@ -12,6 +12,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from patchbench import grid, plan, plan_weights, plugins
 from patchbench.errors import UserError
 from patchbench.left_out import left_out
+from patchbench.literature import chosen_networks
 from patchbench.networks.whole_image import open_cnn
 from patchbench.records import open_dataset
 from patchbench.study import WHOLE_IMAGE
@@ -76,7 +77,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         _check_weights(config, f"cnns.{name}", plan_weights.cnn_weights_file(config, name))
     _check_noise(config)
     _check_experiments(config)
-    for published, name in config["literature"].items():
+    for published, name in chosen_networks(config).items():
         if name not in lists["cnns"]:
             known = plugins.suggest(name, lists["cnns"])
             raise UserError(f"config: literature.{published} names {name!r}; {known}")

@@ -5,7 +5,7 @@ are drawn once for all methods, groups of images together where the dataset name
 of one scene are not independent of each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,7 +124,7 @@ def decisions(study: Study, dataset: str) -> Decisions:
         )
         for row in frame.to_dict("records")
     ]
-    groups = _groups(study, dataset, order)
+    groups = groups_of(study, dataset, order)
     return Decisions(dataset, images["label"].to_numpy(), groups, frame, methods)
 
 
@@ -163,7 +163,7 @@ def _in_order(rows: pd.DataFrame, order: np.ndarray) -> np.ndarray | None:
     return np.stack(rows["probabilities"].to_list()).astype(np.float64)
 
 
-def _groups(study: Study, dataset: str, order: np.ndarray) -> np.ndarray:
+def groups_of(study: Study, dataset: str, order: Iterable[str]) -> np.ndarray:
     """Group of each image, numbered in order of appearance; its own where none is known."""
     rows = study.images[study.images["dataset"] == dataset]
     named = dict(zip(rows["image_id"], rows["group"], strict=True))

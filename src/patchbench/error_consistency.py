@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 
 from patchbench import results_table as results
+from patchbench.bootstrap import draw_groups
+from patchbench.decisions import groups_of
 from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.metrics import draw_weights, estimate
+from patchbench.metrics import estimate
 from patchbench.study import Study
 
 PLACE = [*results.METHOD, "fusion"]
@@ -77,14 +79,16 @@ def pairs(study: Study, dataset: str) -> pd.DataFrame:
     found = [
         {"label": label, "rival": rival} | told
         for (label, own), (rival, other) in combinations(answers, 2)
-        if (told := _between(own, other))
+        if (told := _between(study, dataset, own, other))
     ]
     columns = ["label", "rival", "accuracy", "rival_accuracy", "observed", "expected", "kappa",
                "low", "high", "n_images", "n_seeds"]  # fmt: skip
     return pd.DataFrame(found, columns=columns)
 
 
-def _between(own: dict[int, pd.Series], other: dict[int, pd.Series]) -> dict[str, Any]:
+def _between(
+    study: Study, dataset: str, own: dict[int, pd.Series], other: dict[int, pd.Series]
+) -> dict[str, Any]:
     """Means over the seeds that both have; nothing where there are none."""
     found = []
     for seed in sorted(set(own) & set(other)):
@@ -92,7 +96,8 @@ def _between(own: dict[int, pd.Series], other: dict[int, pd.Series]) -> dict[str
         right, rival = first.to_numpy(bool), second.to_numpy(bool)
         if not len(right):
             continue
-        draws = kappa(right, rival, draw_weights(len(right), BOOTSTRAP_SEED))
+        group_of = groups_of(study, dataset, first.index)
+        draws = kappa(right, rival, draw_groups(group_of, BOOTSTRAP_SEED))
         told, a, b = estimate(draws), right.mean(), rival.mean()
         shares = {"accuracy": a, "rival_accuracy": b, "observed": (right == rival).mean()}
         ends = {"expected": a * b + (1 - a) * (1 - b), "low": told.low, "high": told.high}

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from patchbench.auc import FPR_GRID, macro_auc, macro_roc
-from patchbench.metrics import draw_weights, evaluate
+from patchbench.bootstrap import draw_groups, numbered
+from patchbench.metrics import evaluate
 from patchbench.paired import difference
 from patchbench.seeds import derive
 from patchbench.study import NONE
@@ -25,7 +26,7 @@ class DecisionTables:
     about : mapping
         dataset, patches, encoder, classifier and seed of the run.
     val_images, test_images : DataFrame
-        Columns image_id, split and label.
+        Columns image_id, split and label; of test images also group.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class DecisionTables:
     ) -> None:
         self._about, self._val_images, self._test_images = about, val_images, test_images
         self.labels = test_images["label"].to_numpy()
+        self.group_of = numbered(test_images["group"])
         self.decisions: dict[str, np.ndarray] = {}
         self._frames: dict[str, list[pd.DataFrame]] = {"predictions": [], "metrics": [], "roc": []}
 
@@ -50,7 +52,7 @@ class DecisionTables:
     def _score(
         self, level: str, fusion: str, labels: np.ndarray, found: np.ndarray, image_of: np.ndarray
     ) -> None:
-        rows = metric_rows(self._about, level, fusion, labels, found, image_of)
+        rows = metric_rows(self._about, level, fusion, labels, found, image_of, self.group_of)
         self._frames["metrics"].append(rows)
         self._frames["roc"].append(roc_rows(level, fusion, labels, found))
 
@@ -71,6 +73,7 @@ def metric_rows(
     labels: np.ndarray,
     probabilities: np.ndarray,
     image_of: np.ndarray,
+    group_of: np.ndarray,
 ) -> pd.DataFrame:
     """Rows of table ``metrics`` for one set of test predictions.
 
@@ -81,10 +84,10 @@ def metric_rows(
     level : {"patch", "image"}
     fusion : str
         Fusion entry, or "none".
-    labels, probabilities, image_of
+    labels, probabilities, image_of, group_of
         See :func:`patchbench.metrics.evaluate`.
     """
-    estimates = evaluate(labels, probabilities, image_of, BOOTSTRAP_SEED)
+    estimates = evaluate(labels, probabilities, image_of, BOOTSTRAP_SEED, group_of)
     rows = [
         {"metric": name, "value": e.value, "low": e.low, "high": e.high}
         for name, e in estimates.items()
@@ -97,6 +100,7 @@ def fusion_test_rows(
     about: Mapping[str, Any],
     labels: np.ndarray,
     decisions: Mapping[str, np.ndarray],
+    group_of: np.ndarray,
     rival: str | None = None,
     rival_classifier: str = "",
 ) -> pd.DataFrame:
@@ -110,13 +114,15 @@ def fusion_test_rows(
         True classes of the test images.
     decisions : mapping
         For each fusion entry its probabilities, (n_images, n_classes).
+    group_of : int array, (n_images,)
+        Group of each image, from 0; images of a group are drawn together.
     rival : str or None
         Which of them the others are compared with, if it is to be another.
     rival_classifier : str
         Whose votes the rival joined, if not those of the run itself.
     """
     rival = rival or preferred_fusion(decisions)
-    weights = draw_weights(len(labels), BOOTSTRAP_SEED)
+    weights = draw_groups(group_of, BOOTSTRAP_SEED)
     draws = {name: macro_auc(labels, found, weights) for name, found in decisions.items()}
     rows = []
     for name in decisions:

@@ -13,6 +13,7 @@ from patchbench.bootstrap import (
     COVERAGE,
     N_DRAWS,
     Estimate,
+    draw_groups,
     draw_weights,
     drawn_sums,
     estimate,
@@ -39,7 +40,11 @@ __all__ = [
 
 
 def evaluate(
-    labels: np.ndarray, probabilities: np.ndarray, image_of: np.ndarray, seed: int
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    image_of: np.ndarray,
+    seed: int,
+    group_of: np.ndarray | None = None,
 ) -> dict[str, Estimate]:
     """All metrics of one set of predictions, with intervals by image.
 
@@ -53,8 +58,11 @@ def evaluate(
         Which image each prediction belongs to, from 0 without gaps.
     seed : int
         Seed of the bootstrap.
+    group_of : int array, (n_images,), or None
+        Group of each image, from 0: images of a group are drawn together. None: each by itself.
     """
-    weights = draw_weights(int(image_of.max()) + 1, seed)
+    each = np.arange(int(image_of.max()) + 1)
+    weights = draw_groups(each if group_of is None else group_of, seed)
     draws = metric_draws(labels, probabilities, image_of, weights)
     return {name: estimate(values) for name, values in draws.items()}
 

@@ -4,7 +4,7 @@ A figure's module says so in two literals, both optional: ``NEEDS``, least entri
 config, as a number or as kinds of which one must be chosen; ``AT_MOST``, most entries by path.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -47,12 +47,14 @@ def _has(config: Config, path: str, wanted: int | Sequence[str]) -> bool:
     chosen = _chosen(config, path)
     if isinstance(wanted, int):
         return len(chosen) >= wanted
-    entries = config.get(path.rpartition(".")[2], {})
+    section = path.rpartition(".")[2]
+    entries = config.get(section, {}) if section != path else {}
     return any(entries.get(name, {}).get("type", name) in wanted for name in chosen)
 
 
-def _chosen(config: Config, path: str) -> Any:
+def _chosen(config: Config, path: str) -> list[str]:
+    """Names in a list, or of what is set in a mapping."""
     found: Any = config
     for key in path.split("."):
         found = found.get(key, {})
-    return found
+    return [name for name in found if not isinstance(found, Mapping) or found[name]]

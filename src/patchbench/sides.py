@@ -33,6 +33,8 @@ class Side:
         Tables ``all_predictions`` (test only), ``metrics``, ``learned``, ``costs``.
     run : dict
         Study, config, machine, versions, commit.
+    images : DataFrame
+        Table ``all_images``, whose groups are drawn together; empty in studies of before it.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Side:
     learned: pd.DataFrame
     costs: pd.DataFrame
     run: dict[str, Any]
+    images: pd.DataFrame
 
     @property
     def extraction(self) -> dict[str, dict[str, Any]]:
@@ -95,13 +98,17 @@ def _open(folder: Path) -> Side:
         folder,
         predictions[predictions["split"] == "test"],
         _read(folder, "metrics", "metrics"),
-        _read(folder, "learned", "learned")
-        if (folder / "learned.parquet").is_file()
         # studies of before this table have no rules that need it
-        else tables.empty("learned"),
+        _if_there(folder, "learned", "learned"),
         _read(folder, "costs", "costs"),
         read_json(folder / "run.json"),
+        _if_there(folder, "images", "all_images"),
     )
+
+
+def _if_there(folder: Path, name: str, table: str) -> pd.DataFrame:
+    there = (folder / f"{name}.parquet").is_file()
+    return _read(folder, name, table) if there else tables.empty(table)
 
 
 def _read(folder: Path, name: str, table: str) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The bags of one split, votes or embeddings, gathered from shards image after image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -19,7 +19,10 @@ Kind = TypeVar("Kind", Bags, EmbeddedBags)
 
 @dataclass(frozen=True)
 class SplitBags(Generic[Kind]):
-    """The bags of one split, and its images (image_id, split, label) in the same order."""
+    """The bags of one split, and its images in the same order.
+
+    Columns image_id, image_row, split and label; and group, once :meth:`with_groups` added it.
+    """
 
     bags: Kind
     images: pd.DataFrame
@@ -29,6 +32,11 @@ class SplitBags(Generic[Kind]):
         """True class of each image: int array, (n_images,)."""
         labels: np.ndarray = self.images["label"].to_numpy()
         return labels
+
+    def with_groups(self, table: pd.DataFrame) -> "SplitBags[Kind]":
+        """Add what table ``images`` of the dataset says of each image: its group."""
+        groups = table["group"].to_numpy()[self.images["image_row"]]
+        return replace(self, images=self.images.assign(group=groups))
 
 
 def split_bags(
@@ -74,7 +82,7 @@ def _laid_out(index: pd.DataFrame, split: str) -> tuple[pd.DataFrame, pd.DataFra
     chosen = index[index["split"] == split]
     first = (chosen["image_row"] != chosen["image_row"].shift()).to_numpy()
     sizes = np.diff(np.append(np.flatnonzero(first), len(chosen)))
-    images = chosen.loc[first, ["image_id", "split", "label"]].reset_index(drop=True)
+    images = chosen.loc[first, ["image_id", "image_row", "split", "label"]].reset_index(drop=True)
     twice = images["image_id"][images["image_id"].duplicated()]
     if len(twice):
         raise UserError(

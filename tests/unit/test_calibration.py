@@ -18,8 +18,9 @@ from patchbench.calibration import (
     reliability_rows,
     temperature,
 )
+from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.io import read_json, read_table, write_array, write_json, write_table
-from patchbench.metrics import draw_weights
+from patchbench.metrics import Estimate, draw_weights, evaluate
 from patchbench.reliability import N_BINS, reliability
 from patchbench.stages import fuse
 
@@ -128,7 +129,7 @@ def test_bins_hold_every_prediction_once_and_their_upper_end() -> None:
 def test_rows_tell_patches_and_images_before_and_after() -> None:
     logits, labels = honest(400)
     bags = Bags(3 * logits, np.ones(400, int), np.zeros((400, 2)))
-    frame = reliability_rows(ABOUT, bags, labels, 3.0)
+    frame = reliability_rows(ABOUT, bags, labels, np.arange(400), 3.0)
     tables.to_arrow(frame, "reliability")
     bins = frame[frame["measure"] == "accuracy"]
     assert (bins.groupby(["level", "calibrated"])["bin"].nunique() == N_BINS).all()
@@ -161,11 +162,43 @@ def fused(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     index = pd.DataFrame(columns | place | {"split": split, "foreground": np.nan})
     write_table(folder / "index.parquet", index, "patches", {})
     write_json(folder / "extraction.json", {"image_size_px": 8}, {})
-    for setting in SETTINGS:
+    images = {"image_id": names, "class_name": "a", "label": labels, "split": split}
+    shape = dict.fromkeys(("source_height_px", "source_width_px"), 8)
+    groups = {"alone": names, "grouped": [f"scene-{i // 12}" for i in rows]}
+    for called, group in groups.items():
+        frame = pd.DataFrame(images | shape | {"group": group})
+        write_table(folder / f"{called}.parquet", frame, "images", {})
+    runs = [(setting, setting, "alone") for setting in SETTINGS]
+    for name, setting, called in [*runs, ("grouped", SETTINGS[0], "grouped")]:
         given = {"index": folder / "index.parquet", "patch_logits": [folder / "logits.npy"]}
-        given |= {"out": folder / setting, "about": ABOUT, "code": "", "calibration": setting}
+        given |= {"table": folder / f"{called}.parquet", "calibration": setting}
+        given |= {"out": folder / name, "about": ABOUT, "code": ""}
         fuse.run(Namespace(fusions={"mean_probability": {}, "mean_logit": {}}, noise=None, **given))
-    return {setting: folder / setting for setting in SETTINGS}
+    return {name: folder / name for name in (*SETTINGS, "grouped")}
+
+
+def test_intervals_are_those_of_groups_where_the_dataset_names_them(
+    fused: dict[str, Path],
+) -> None:
+    decided = read_table(fused["grouped"] / "predictions.parquet", "predictions")
+    decided = decided[(decided["split"] == "test") & (decided["fusion"] == "mean_logit")]
+    expected = evaluate(
+        decided["label"].to_numpy(),
+        np.stack(list(decided["probabilities"])),
+        np.arange(120),
+        BOOTSTRAP_SEED,
+        np.arange(120) // 12,
+    )
+    found = read_table(fused["grouped"] / "metrics.parquet", "metrics")
+    own = found[found["fusion"] == "mean_logit"].set_index("metric")[["value", "low", "high"]]
+    assert {name: Estimate(*own.loc[name]) for name in own.index} == expected
+    alone = read_table(fused[SETTINGS[0]] / "metrics.parquet", "metrics")
+    pd.testing.assert_series_equal(found["value"], alone["value"])
+    for name in ("metrics", "reliability"):
+        one, other = (
+            read_table(fused[run] / f"{name}.parquet", name) for run in (SETTINGS[0], "grouped")
+        )
+        assert not one["low"].equals(other["low"])
 
 
 def test_calibrated_votes_decide_alike_and_are_less_sure(fused: dict[str, Path]) -> None:

@@ -15,6 +15,7 @@ from patchbench import io
 from patchbench.__main__ import main
 from patchbench.auc import macro_auc
 from patchbench.comparison import CHANGED, IDENTICAL, SAME, compare
+from patchbench.comparison_costs import changed_costs, changed_text
 from patchbench.comparison_text import summary, text
 from patchbench.errors import UserError
 from patchbench.evaluation import BOOTSTRAP_SEED
@@ -115,6 +116,28 @@ def test_differences_are_those_of_one_bootstrap_and_adjusted_over_what_changed(
         np.testing.assert_allclose(ends, [expected.value, expected.low, expected.high], atol=1e-12)
 
 
+def test_images_of_a_group_are_drawn_together_where_either_side_names_groups(
+    tmp_path: Path, study: Study
+) -> None:
+    a, b = left(study, tmp_path / "a"), left(changed(study, scrambled), tmp_path / "b")
+    names = [f"image-{i:03d}" for i in range(60)]
+    scenes = np.arange(60) // 3 % 8
+    images = {"image_id": names, "group": [f"scene {i}" for i in scenes], "dataset": "scenes"}
+    images |= {"class_name": "", "label": 0, "split": "test"}
+    shape = dict.fromkeys(("source_height_px", "source_width_px"), 1)
+    write_table(b / "images.parquet", pd.DataFrame(images | shape), "all_images")
+    row = compare(*open_sides(a, b)).iloc[0]
+    draws = []
+    for side in (study, changed(study, scrambled)):
+        rows = side.predictions[(side.predictions[METHOD] == list(row[METHOD])).all(axis=1)]
+        votes = np.stack(rows["probabilities"].to_list())
+        weights = draw_weights(8, BOOTSTRAP_SEED)[:, scenes]
+        draws.append(macro_auc(rows["label"].to_numpy(), votes, weights))
+    expected = difference(draws[1], draws[0])
+    ends = [expected.value, expected.low, expected.high]
+    np.testing.assert_allclose(row[["difference", "low", "high"]].astype(float), ends, atol=1e-12)
+
+
 def test_the_order_of_images_does_not_matter(tmp_path: Path, study: Study) -> None:
     other = changed(study, scrambled)
     plain = both(tmp_path / "plain", study, other)
@@ -125,6 +148,33 @@ def test_the_order_of_images_does_not_matter(tmp_path: Path, study: Study) -> No
         again[columns].sort_values(METHOD, ignore_index=True),
         plain[columns].sort_values(METHOD, ignore_index=True),
     )
+
+
+def test_costs_that_changed_beyond_the_spread_of_repeats_are_told(
+    tmp_path: Path, study: Study
+) -> None:
+    costs = study.costs.copy()
+    sift, one = costs["encoder"] == "sift", costs["shard"] == 1
+    pieces = ["item_ms_low", "item_ms_median", "item_ms_high"]
+    slower, noisy = costs["stage"] == "encode", costs["stage"] == "classify"
+    for rows, factor in ((sift & slower, 4.0), (sift & noisy, 1.4)):  # pieces are 0.8 to 1.3
+        costs.loc[rows, [*pieces, "work_s", "warm_up_s"]] *= factor
+        costs.loc[rows, "items_per_s"] /= factor
+    costs.loc[sift & slower & one, "bytes_written"] *= 2
+    costs.loc[~sift & (costs["stage"] == "fit_encoder"), "peak_rss_mib"] *= 1.3
+    costs.loc[sift & (costs["stage"] == "fit_encoder"), "peak_rss_mib"] *= 1.05
+    unseen = costs[sift].assign(stage="prepare", seed=9)
+    other = replace(study, costs=pd.concat([costs, unseen]))
+    a, b = open_sides(left(study, tmp_path / "a"), left(other, tmp_path / "b"))
+    found = changed_costs(a, b)
+    assert found[["stage", "encoder", "measure"]].to_numpy().tolist() == [
+        ["encode", "sift", "items_per_s"],
+        ["encode", "sift", "mb_written"],
+        ["fit_encoder", "bagnet17", "peak_rss_mib"],
+    ]
+    np.testing.assert_allclose(found["ratio"], [1 / 4, 3 / 2, 1.3])
+    assert "| items per s |" in changed_text(found) and "(3)" in changed_text(found)
+    assert changed_costs(a, a).empty and not changed_text(changed_costs(a, a))
 
 
 def test_other_test_images_are_refused_or_compared_without_pairing(

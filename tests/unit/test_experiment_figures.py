@@ -7,8 +7,11 @@ import pandas as pd
 import pytest
 
 from patchbench import error_consistency, experiment_results, plan_figures, plugins
+from patchbench.bootstrap import draw_weights
+from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.figures import blackout_curves, parts_interaction, shuffle_curves
 from patchbench.study import Study
+from unit._compared import NETWORK, PATCH, answers, decided
 from unit._drawn import STUDIES, drawn, texts
 from unit._synthetic_study import make_study
 
@@ -97,6 +100,23 @@ def test_every_pair_of_models_is_compared_once_and_controls_never() -> None:
     assert not found["label"].str.contains("control").any()
     assert found["kappa"].between(-1, 1).all()
     assert (found["low"] <= found["kappa"]).all() and (found["kappa"] <= found["high"]).all()
+
+
+def test_kappa_of_images_in_groups_has_the_interval_of_groups() -> None:
+    labels, scenes = np.arange(60) % 3, np.arange(60) // 3 % 10
+    made = {("scenes", m, 0): answers(labels, 1.5, i) for i, m in enumerate((NETWORK, PATCH))}
+    one, some = (decided(made, ("a", "b", "c"), groups) for groups in (None, {"scenes": scenes}))
+    alone, grouped = (error_consistency.pairs(s, "scenes").iloc[0] for s in (one, some))
+    right = [found.argmax(axis=1) == labels for _, found in made.values()]
+    draws = error_consistency.kappa(*right, draw_weights(10, BOOTSTRAP_SEED)[:, scenes])
+    assert alone["kappa"] == grouped["kappa"] == pytest.approx(draws[0])
+    np.testing.assert_allclose(grouped[["low", "high"]].astype(float), ends_of(draws))
+    assert grouped["low"] != alone["low"]
+
+
+def ends_of(draws: np.ndarray) -> np.ndarray:
+    ends: np.ndarray = np.nanquantile(draws[1:], [0.025, 0.975])
+    return ends
 
 
 def test_two_models_that_are_always_right_have_no_kappa_and_the_figure_says_so() -> None:

@@ -63,8 +63,11 @@ def test_rules_are_paired_on_the_same_images() -> None:
     good /= good.sum(axis=1, keepdims=True)
     worse = 0.6 * good + 0.4 / 3 + 0.25 * rng.random((90, 3))
     decisions = {"mean_probability": good, "same": good.copy(), "worse": worse}
-    rows = fusion_test_rows(ABOUT, labels, decisions).set_index("fusion")
+    rows = fusion_test_rows(ABOUT, labels, decisions, np.arange(90)).set_index("fusion")
     same = rows.loc["same"]
     assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
     assert rows.loc["worse", "high"] < 0 and rows.loc["worse", "p"] < 0.05
     assert set(rows["rival"]) == {"mean_probability"} and set(rows["n_images"]) == {90}
+    scenes = fusion_test_rows(ABOUT, labels, decisions, np.arange(90) // 30).set_index("fusion")
+    assert scenes.loc["worse", "difference"] == rows.loc["worse", "difference"]
+    assert scenes.loc["worse", "low"] != rows.loc["worse", "low"]  # three scenes are drawn

@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from patchbench import literature
+from patchbench import literature, plugins
 from patchbench.literature import claims, compared, published, training_ratio
 from patchbench.paired import Difference
+from patchbench.plan_figures import figures
 from patchbench.report import published as told
 from patchbench.study import Study
 from unit._synthetic_study import make_study
 
+SIZES = "published_patch_sizes"
 ENTRIES = {"resnet50": "resnet18", "bagnet33": "bagnet33-whole"}
 
 
@@ -115,6 +117,31 @@ def test_the_report_names_weights_claims_and_times(study: Study) -> None:
     assert "published \N{MINUS SIGN}0.197, here \N{MINUS SIGN}0.090" in text
     assert "4.7 times as long as ResNet-50 there" in text
     assert text.count("published ") == 5
+
+
+def test_values_on_imagenet_stand_apart_from_those_of_the_2019_study(study: Study) -> None:
+    top5 = literature.published_patch_sizes()
+    assert set(top5["method"]) == set(literature.TOP5_NAMES) and len(top5) == 7
+    assert top5["value"].between(0.7, 0.95).all() and top5["source"].nunique() == 2
+    assert not set(top5.index) & set(published().index)
+    asked = with_config(study, literature=ENTRIES | {"patch_sizes": True})
+    assert told.sentences(asked, "scenes") == told.sentences(study, "scenes")
+    alone = with_config(study, literature={"patch_sizes": True})
+    assert not told.sentences(alone, "scenes")
+    both = {"published_values", SIZES}
+    for made, expected in ((asked, both), (alone, {SIZES}), (study, {"published_values"})):
+        assert both & {name for _, name in figures(made.run["config"])} == expected
+
+
+def test_bagnets_are_placed_by_what_a_feature_sees() -> None:
+    made = make_study(encoders=("bagnet9", "bagnet33", "sift"), n_classes=3, n_fusions=2)
+    specs = {"bagnet9": {"type": "bagnet", "receptive_field_px": 9}, "bagnet33": {"type": "sift"}}
+    frame = plugins.load("figures", SIZES).data(with_config(made, encoders=specs), "scenes")
+    ours = frame[frame["where"] == "here"]
+    assert ours[["encoder", "field_px"]].dropna().to_numpy().tolist() == [["bagnet9", 9.0]]
+    assert set(ours["encoder"]) == {"bagnet9", "resnet18"}
+    said = frame[frame["where"] == "published"].set_index("method")["value"]
+    assert said["BagNet-9"] == 0.7039 and said["BagNet-33"].tolist() == [0.8699, 0.876]
 
 
 def test_the_published_table_is_whole() -> None:

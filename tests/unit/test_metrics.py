@@ -104,6 +104,39 @@ def test_copies_of_a_patch_do_not_narrow_the_interval() -> None:
         assert repeated[name].high == pytest.approx(alone[name].high, abs=1e-5), name
 
 
+def test_images_of_a_group_are_drawn_together_as_a_slow_loop_does() -> None:
+    labels, probabilities = problem(60)
+    image_of, group_of = np.repeat(np.arange(60), 2), np.arange(60) // 3 % 7  # of unlike sizes
+    patches = labels[image_of], np.repeat(probabilities, 2, axis=0), image_of
+    found = metrics.evaluate(*patches, 5, group_of)["accuracy"]
+    right, draws = probabilities.argmax(axis=1) == labels, []
+    for times in metrics.draw_weights(7, 5)[1:].astype(int):
+        drawn = [right[group_of == g] for g in range(7) for _ in range(times[g])]
+        draws.append(np.concatenate(drawn).mean())
+    assert found.value == pytest.approx(right.mean(), abs=1e-12)
+    expected = np.quantile(draws, [0.025, 0.975])
+    np.testing.assert_allclose([found.low, found.high], expected, atol=1e-12)
+
+
+def test_groups_of_one_image_change_no_bit() -> None:
+    labels, probabilities = problem(50)
+    asked = labels, probabilities, np.arange(50), 1
+    assert metrics.evaluate(*asked) == metrics.evaluate(*asked, np.arange(50))
+
+
+def test_the_larger_the_groups_of_like_images_the_wider_the_interval() -> None:
+    rng, widths = np.random.default_rng(0), []
+    for size in (1, 4, 16):
+        group_of = np.arange(192) // size
+        sure = rng.permutation(np.arange(192 // size) % 4)[group_of] > 0  # 3 of 4 groups are right
+        probabilities = np.where(sure[:, None], [0.9, 0.1], [0.1, 0.9])
+        found = metrics.evaluate(np.zeros(192, int), probabilities, np.arange(192), 0, group_of)
+        assert found["accuracy"].value == 0.75
+        widths.append(found["accuracy"].high - found["accuracy"].low)
+    # groups of n like images are as good as an n-th of the images
+    np.testing.assert_allclose(np.divide(widths[1:], widths[:-1]), 2, rtol=0.1)
+
+
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     # two unit Gaussians one apart: AUC = Phi(1 / sqrt 2) = 0.7602
     rng, hits = np.random.default_rng(0), 0

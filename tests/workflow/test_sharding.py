@@ -73,7 +73,8 @@ def study(prepared: Path, out: Path, n_shards: int) -> Path:
     )
     for rows, to in zip(embeddings, logits, strict=True):
         stage("classify", **by, state=classifier, embeddings=rows, out=to)
-    stage("fuse", fusions=FUSIONS, index=index, patch_logits=logits, out=out)
+    table = images.with_suffix(".parquet")
+    stage("fuse", fusions=FUSIONS, index=index, table=table, patch_logits=logits, out=out)
     return out
 
 

@@ -1,5 +1,5 @@
 # From votes, or straight from embeddings, to a decision: every fusion rule, scored on test.
-# Reads:  .../{classifier}/patch_logits/, or .../{encoder}/embeddings/, the patch index
+# Reads:  .../{classifier}/patch_logits/, or .../{encoder}/embeddings/, the patch index, images.parquet
 # Writes: .../{classifier}/ and .../{encoder}/pooled/: {predictions, metrics, roc, ...}.parquet
 
 
@@ -7,6 +7,7 @@ rule fuse:
     input:
         index=rules.index.output.index,
         report=rules.index.output.report,
+        table=rules.prepare.output.table,
         patch_logits=shards_of(rules.classify.output.patch_logits),
         noise=noise_scores,
     output:
@@ -37,7 +38,7 @@ rule fuse:
         "Fusing {wildcards.dataset} votes: {wildcards.encoder}, {wildcards.classifier}"
     shell:
         command(
-            "fuse --fusions {params.fusions:q} --index {input.index:q}"
+            "fuse --fusions {params.fusions:q} --index {input.index:q} --table {input.table:q}"
             " --patch-logits {input.patch_logits:q} --out $(dirname {output.metrics:q})"
             " {params.noise} --calibration {params.calibration:q} --seed {wildcards.seed}"
         )
@@ -80,6 +81,7 @@ rule pool:
         rival=lambda w: f"{rival(w).folder}/predictions.parquet" if rival(w) else [],
         index=rules.index.output.index,
         report=rules.index.output.report,
+        table=rules.prepare.output.table,
         embeddings=shards_of(rules.encode.output.embeddings),
         pooling=rules.fit_pooling.output.pooling,
     output:
@@ -107,6 +109,7 @@ rule pool:
     shell:
         command(
             "pool --fusions {params.fusions:q} --state {input.pooling:q} --index {input.index:q}"
-            " --embeddings {input.embeddings:q} {params.rival} --out $(dirname {output.metrics:q})"
+            " --table {input.table:q} --embeddings {input.embeddings:q} {params.rival}"
+            " --out $(dirname {output.metrics:q})"
             " --seed {wildcards.seed} --device {params.device}"
         )

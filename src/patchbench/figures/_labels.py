@@ -1,5 +1,6 @@
 """Labels beside points that collide with nothing, by trying places and keeping the best."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,20 +19,37 @@ from patchbench.figures._style import (
 )
 
 LEADER_IN, NAME_IN = 0.27, 0.135  # from a panel to its names; between names
+HEAD_LINE_IN = 0.12  # between the lines of a heading
 
 
-def in_two_lines(name: str, width_in: float, *, brackets: bool = True) -> list[str]:
-    """A method's name in one line, or two where it has a part behind or is too wide; each fits.
+def in_lines(name: str, width_in: float, most: int = 2, *, brackets: bool = True) -> list[str]:
+    """A method's name in at most so many lines, two or more, broken where its parts or words end.
 
-    ``brackets`` keeps those around a part behind.
+    A part behind starts a line of its own; ``brackets`` keeps those around it. Only what still is
+    wider than ``width_in`` inches is shortened.
+
+    >>> in_lines("color_histogram (control)", 0.6, 3)
+    ['color_', 'histogram', '(control)']
     """
     first, between, rest = name.partition(" (" if name.endswith(")") else " · ")
     if rest:
         rest = between.strip(" ·") + rest if brackets else rest.removesuffix(")")
-    elif text_width_in(name) > width_in:
-        at = max(name.rfind("-"), name.rfind("_")) + 1
-        first, rest = (name[:at], name[at:]) if at > 0 else (name, "")
-    return [fit(line, width_in) for line in (first, rest) if line]
+    n_first = len(_broken(first, width_in, most - bool(rest)))
+    return _broken(first, width_in, n_first) + (
+        _broken(rest, width_in, most - n_first) if rest else []
+    )
+
+
+def _broken(text: str, width_in: float, most: int) -> list[str]:
+    """Words in at most so many lines; the last holds what is left, shortened to the width."""
+    lines = [""]
+    for word in re.split(r"(?<=[-_ ])", text):
+        wide = text_width_in((lines[-1] + word).strip()) > width_in
+        if lines[-1] and wide and len(lines) < most:
+            lines.append(word)
+        else:
+            lines[-1] += word
+    return [fit(line.strip(), width_in) for line in lines]
 
 
 def spread(

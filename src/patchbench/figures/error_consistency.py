@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from patchbench import error_consistency
 from patchbench import results_table as results
 from patchbench.figures import _style as style
-from patchbench.figures._labels import in_two_lines
+from patchbench.figures._labels import HEAD_LINE_IN, in_lines
 from patchbench.study import Study
 
 CAPTION = (
@@ -38,24 +38,25 @@ def draw(study: Study, dataset: str) -> Figure:
     models = sorted(accuracy, key=lambda name: (-accuracy[name], name))
     shown, footer = _chosen(study, dataset, models), _facts(study, dataset, frame, models)
     height = _ROW_IN * max(2, len(shown))
-    fig = style.figure(_TOP_IN + height + 0.12 + style.footer_in(footer))
+    width = style.WIDTH_IN - _LEFT_IN - 0.1
+    each = width / max(1, len(shown))
+    heads = [in_lines(name, each - 0.05, 3, brackets=False) for name in shown]
+    top_in = _TOP_IN + HEAD_LINE_IN * (max([2, *map(len, heads)]) - 2)
+    fig = style.figure(top_in + height + 0.12 + style.footer_in(footer))
     style.title(fig, f"{dataset}: who errs with whom")
     style.footer(fig, footer)
-    width = style.WIDTH_IN - _LEFT_IN - 0.1
-    ax = style.panel(fig, _LEFT_IN, _TOP_IN, width, height)
+    ax = style.panel(fig, _LEFT_IN, top_in, width, height)
     if not shown:
         style.blank(ax, "No two models decided on the same test images.")
         return fig
     ax.set(xlim=(0, len(shown)), ylim=(len(shown), 0))
     ax.set_axis_off()
     known = {frozenset((row["label"], row["rival"])): row for row in frame.to_dict("records")}
-    each = width / len(shown)
     for i, name in enumerate(shown):
-        top = _TOP_IN + _ROW_IN * (i + 0.5)
+        top = top_in + _ROW_IN * (i + 0.5)
         style.write(fig, _LEFT_IN - 0.08, top, style.fit(name, _LEFT_IN - 0.16), ha="right")
-        lines = in_two_lines(name, each - 0.05, brackets=False)
-        for line, text in enumerate(reversed(lines)):
-            place = _LEFT_IN + each * (i + 0.5), _TOP_IN - 0.1 - 0.12 * line
+        for line, text in enumerate(reversed(heads[i])):
+            place = _LEFT_IN + each * (i + 0.5), top_in - 0.1 - HEAD_LINE_IN * line
             style.write(fig, *place, text, ha="center")
         _text(ax, i, i, style.number(accuracy[name]), "accuracy", style.MUTED)
         for j, other in enumerate(shown[:i]):

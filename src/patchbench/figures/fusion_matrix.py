@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from patchbench import fusion_results
 from patchbench import results_table as results
 from patchbench.figures import _style as style
-from patchbench.figures._labels import in_two_lines
+from patchbench.figures._labels import HEAD_LINE_IN, in_lines
 from patchbench.study import NONE, Study
 
 CAPTION = (
@@ -60,11 +60,14 @@ def draw(study: Study, dataset: str) -> Figure:
     rules = list(dict.fromkeys(frame["fusion"]))
     footer = _facts(study, dataset, frame)
     height = _ROW_IN * max(1, len(rules))
-    fig = style.figure(_TOP_IN + height + 0.1 + style.footer_in(footer))
+    width = style.WIDTH_IN - _LEFT_IN - 0.1
+    each = width / max(1, len(methods))
+    heads = [in_lines(method, each - 0.05, 3) for method in methods]
+    top_in = _TOP_IN + HEAD_LINE_IN * (max([2, *map(len, heads)]) - 2)
+    fig = style.figure(top_in + height + 0.1 + style.footer_in(footer))
     style.title(fig, f"{dataset}: image AUC by fusion rule and method")
     style.footer(fig, footer)
-    width = style.WIDTH_IN - _LEFT_IN - 0.1
-    ax = style.panel(fig, _LEFT_IN, _TOP_IN, width, height)
+    ax = style.panel(fig, _LEFT_IN, top_in, width, height)
     if not rules:
         style.blank(ax, "No fusion rules were compared on this dataset.")
         return fig
@@ -73,14 +76,13 @@ def draw(study: Study, dataset: str) -> Figure:
     largest = float(np.nanmax(np.abs(frame["difference"]), initial=0.005))
     pooled = set(frame.loc[frame["on_embeddings"], "fusion"])
     for i, rule in enumerate(rules):
-        top, slant = _TOP_IN + _ROW_IN * (i + 0.5), "italic" if rule in pooled else "normal"
+        top, slant = top_in + _ROW_IN * (i + 0.5), "italic" if rule in pooled else "normal"
         name = style.fit(rule, _LEFT_IN - 0.16)
         style.write(fig, _LEFT_IN - 0.08, top, name, ha="right", fontstyle=slant)
-    each = width / len(methods)
     for j, method in enumerate(methods):
         left = _LEFT_IN + each * (j + 0.5)
-        for line, text in enumerate(reversed(in_two_lines(method, each - 0.05))):
-            style.write(fig, left, _TOP_IN - 0.1 - 0.12 * line, text, ha="center")
+        for line, text in enumerate(reversed(heads[j])):
+            style.write(fig, left, top_in - 0.1 - HEAD_LINE_IN * line, text, ha="center")
         rows = frame[frame["label"] == method].set_index("fusion")
         for i, rule in enumerate(rules):
             if rule in rows.index:

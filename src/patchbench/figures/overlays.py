@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from patchbench.faithfulness import resized
 from patchbench.figures import _style as style
+from patchbench.figures._labels import HEAD_LINE_IN, in_lines
 from patchbench.study import Study
 
 NEEDS = {"benchmark.detectors": 1}
@@ -52,18 +53,22 @@ def draw(study: Study, dataset: str) -> Figure:
     room = style.WIDTH_IN - _NAMES_IN - 0.1
     side = min(_MAX_SIDE_IN, room / (len(columns) + 1) - _GAP_IN)
     footer = _facts(study, dataset, n_images)
-    height = _TOP_IN + max(1, n_images) * (side + _GAP_IN) + 0.06 + style.footer_in(footer)
+    heads = [_head(column, side) for column in ["image", *columns]]
+    top_in = _TOP_IN + HEAD_LINE_IN * (max(map(len, heads)) - 2)
+    height = top_in + max(1, n_images) * (side + _GAP_IN) + 0.06 + style.footer_in(footer)
     fig = style.figure(height)
     style.title(fig, f"{dataset}: where networks look, and which patches are kept")
     style.footer(fig, footer)
     if not n_images:
-        ax = style.panel(fig, 0.3, _TOP_IN, style.WIDTH_IN - 0.6, side)
+        ax = style.panel(fig, 0.3, top_in, style.WIDTH_IN - 0.6, side)
         style.blank(ax, "No patches of this dataset were judged by detectors.")
         return fig
-    for j, column in enumerate(["image", *columns]):
-        _head(fig, column, _NAMES_IN + j * (side + _GAP_IN), side)
+    for j, lines in enumerate(heads):
+        for line, (text, colour) in enumerate(lines):
+            place = _NAMES_IN + j * (side + _GAP_IN), _TOP_IN - 0.19 + HEAD_LINE_IN * line
+            style.write(fig, *place, text, color=colour)
     for i in range(n_images):
-        top = _TOP_IN + i * (side + _GAP_IN)
+        top = top_in + i * (side + _GAP_IN)
         true, predicted = _names(study, dataset, shown, i)
         style.write(fig, 0.1, top + side / 2 - 0.07, style.fit(true, _NAMES_IN - 0.14))
         told = {"": "", true: "recognised"}.get(predicted, f"said: {predicted}")
@@ -96,13 +101,17 @@ def _facts(study: Study, dataset: str, n_images: int) -> str:
     return style.signed(study, f"n = {n_images} of the test images of {dataset}")
 
 
-def _head(fig: Figure, column: str, left: float, side: float) -> None:
+def _head(column: str, side: float) -> list[tuple[str, str]]:
+    """Two to four lines over a column, each with its colour: what was seen, and by whom."""
     kind, _, name = column.partition("/")
     first, _, second = name.partition("/")
-    lines = {"maps": (first, second), "kept": ("kept by", first)}.get(kind, (kind, ""))
-    for line, text in enumerate(lines):
-        colour = style.MUTED if line != (kind == "kept") else style.INK
-        style.write(fig, left, _TOP_IN - 0.19 + 0.12 * line, style.fit(text, side), color=colour)
+    parts = {"maps": (first, second), "kept": ("kept by", first)}.get(kind, (kind, ""))
+    colours = (style.INK, style.MUTED)[:: -1 if kind == "kept" else 1]
+    return [
+        (line, colour)
+        for part, colour in zip(parts, colours, strict=True)
+        for line in in_lines(part, side)
+    ]
 
 
 def _heat(shown: Mapping[str, np.ndarray], column: str, i: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from patchbench import results_table as results
 from patchbench.figures import _style as style
-from patchbench.figures._labels import in_two_lines
+from patchbench.figures._labels import in_lines
 from patchbench.study import Study
 
 NEEDS = {"benchmark.fusions": ("position_weights",)}
@@ -89,7 +89,7 @@ def draw(study: Study, dataset: str) -> Figure:
     several = len({str(rows["fusion"].iloc[0]) for rows in maps}) > 1
     for j, rows in enumerate(shown):
         left, first = 0.1 + j * (side + _BETWEEN_IN), rows.iloc[0]
-        lines = in_two_lines(str(first["label"]), 0.9 * side, brackets=False)
+        lines = in_lines(str(first["label"]), 0.9 * side, brackets=False)
         if several and len(lines) == 1:
             lines.append(style.fit(str(first["fusion"]), side))
         for i, line in enumerate(lines):

@@ -9,7 +9,7 @@ from patchbench import literature
 from patchbench.figures import _style as style
 from patchbench.study import WHOLE_IMAGE, Study
 
-NEEDS = {"literature": 1}
+NEEDS = {"literature": ("resnet50", "bagnet33")}
 CAPTION = (
     "Accuracy and log-loss (mean negative log-probability of the true class, nats) of two "
     "whole-image networks, and of BagNet with some channels of its features set to zero and "

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from patchbench import results_table as results
 from patchbench.calibration import WHOLE
 from patchbench.figures import _style as style
+from patchbench.figures._labels import HEAD_LINE_IN, in_lines
 from patchbench.study import Study
 
 CAPTION = (
@@ -71,23 +72,25 @@ def draw(study: Study, dataset: str) -> Figure:
     n_columns = max(1, len(methods))
     room = style.WIDTH_IN - _LEFT_IN - 0.1 - _BETWEEN_IN * (n_columns - 1)
     side = min(_LARGEST_IN, room / n_columns)
+    heads = [_head(method, 0.92 * side) for method in methods]
+    top_in = _TOP_IN + HEAD_LINE_IN * (max([1, *map(len, heads)]) - 1)
     below, footer = side + _ROWS_APART_IN, _facts(study, dataset, shown, labels)
-    fig = style.figure(_TOP_IN + below + side + 0.5 + style.footer_in(footer))
+    fig = style.figure(top_in + below + side + 0.5 + style.footer_in(footer))
     style.title(fig, f"{dataset}: reliability before and after calibration")
     style.footer(fig, footer)
     if not methods:
-        ax = style.panel(fig, 0.3, _TOP_IN, style.WIDTH_IN - 0.6, 2 * side)
+        ax = style.panel(fig, 0.3, top_in, style.WIDTH_IN - 0.6, 2 * side)
         style.blank(ax, "No patch method's reliability was measured on this dataset.")
         return fig
     _key(fig)
     for j, method in enumerate(methods):
         own, left = shown[shown["label"] == method], _LEFT_IN + j * (side + _BETWEEN_IN)
         scale = own.loc[own["calibrated"], "temperature"].iloc[0]
-        name = style.fit(method, 0.92 * side, style.TEXT_PT)
-        style.write(fig, left, _TOP_IN - 0.38, name, fontsize=style.TEXT_PT, fontweight="bold")
-        style.write(fig, left, _TOP_IN - 0.24, f"T = {scale:.3g}")
+        for line, name in enumerate(reversed(heads[j])):
+            style.write(fig, left, top_in - 0.38 - HEAD_LINE_IN * line, name, fontweight="bold")
+        style.write(fig, left, top_in - 0.24, f"T = {scale:.3g}")
         for i, level in enumerate(_LEVELS):
-            top, rows = _TOP_IN + i * below, own[own["level"] == level]
+            top, rows = top_in + i * below, own[own["level"] == level]
             style.write(fig, left, top - 0.09, _errors(rows))
             ax = style.panel(fig, left, top, side, side)
             _panel(ax, study, rows)
@@ -97,8 +100,15 @@ def draw(study: Study, dataset: str) -> Figure:
     text = "Confidence: probability of the likeliest class"
     if len(methods) == 1:
         text, middle = text.partition(":")[0], _LEFT_IN + side / 2
-    style.write(fig, middle, _TOP_IN + below + side + 0.33, text, ha="center", fontsize=7.5)
+    style.write(fig, middle, top_in + below + side + 0.33, text, ha="center", fontsize=7.5)
     return fig
+
+
+def _head(method: str, width_in: float) -> list[str]:
+    """Name of a method, in two lines where one is too short for it."""
+    if style.text_width_in(method) <= width_in:
+        return [method]
+    return in_lines(method, width_in)
 
 
 def _key(fig: Figure) -> None:

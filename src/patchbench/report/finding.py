@@ -14,8 +14,10 @@ import pandas as pd
 from patchbench import parts_results, runtimes
 from patchbench import results_table as results
 from patchbench.auc import macro_auc
+from patchbench.bootstrap import draw_groups
+from patchbench.decisions import groups_of
 from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.metrics import COVERAGE, draw_weights
+from patchbench.metrics import COVERAGE
 from patchbench.report import fusion, noise, published, tested
 from patchbench.study import WHOLE_IMAGE, Study
 
@@ -135,7 +137,7 @@ def paired_interval(study: Study, dataset: str, a: Row, b: Row) -> tuple[float, 
     images = [tuple(group["image_id"]) for by_seed in draws for group in by_seed]
     if len(set(images)) > 1:
         return None
-    weights = draw_weights(len(images[0]), BOOTSTRAP_SEED)[1:]
+    weights = draw_groups(groups_of(study, dataset, images[0]), BOOTSTRAP_SEED)[1:]
     auc = [
         np.mean([macro_auc(*_arrays(group), weights) for group in by_seed], axis=0)
         for by_seed in draws

@@ -3,7 +3,7 @@
 const layers = (() => {
   // Okabe and Ito's colours, extended by Tol's, as in the figures
   const CLASSES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#332288",
-    "#882255", "#999933", "#44AA99"];
+    "#882255", "#661100", "#999933"];
   const [WARM, COLD] = [[230, 97, 0], [64, 92, 214]];
   const rgb = (color, alpha = 1) => `rgba(${color.join(",")}, ${alpha})`;
   const colorOf = (label) => CLASSES[label % CLASSES.length];

@@ -102,7 +102,7 @@ def patches(study: Study) -> dict[str, dict[str, Any]]:
     asked = study.run.get("config", {}).get("patches", {})
     return {
         name: {
-            fact(key): value
+            fact(key): round(value, 3) if isinstance(value, float) else value
             for key, value in (asked.get(name.partition("/")[2], {}) | about).items()
         }
         for name, about in study.extraction.items()
@@ -145,8 +145,9 @@ def statistics(study: Study) -> Facts:
         (
             "intervals",
             f"{share} percentile intervals of {draws} bootstrap draws of test images with "
-            "replacement; the patches of an image are drawn together. A draw in which a metric "
-            "is not defined is left out. All methods see the same draws.",
+            "replacement; the patches of an image are drawn together, for the scores also the "
+            "images of a group, where the dataset names groups. A draw in which a metric is not "
+            "defined is left out. All methods see the same draws.",
         ),
         (
             "differences",

@@ -35,6 +35,7 @@ FIGURE_ORDER = (
     "confusion_matrix",
     "reliability",
     "auc_against_patch_size",
+    "published_patch_sizes",
     "auc_against_runtime",
     "costs",
     "detector_sweep",

@@ -30,7 +30,7 @@ def sentences(study: Study, dataset: str) -> list[str]:
 def _networks(study: Study) -> str:
     """Which entries stand for the study's networks, and what they start from."""
     told = []
-    for name, entry in study.run["config"]["literature"].items():
+    for name, entry in literature.chosen_networks(study.run["config"]).items():
         spec = study.run["config"]["cnns"].get(entry) or {}
         start = "from ImageNet weights" if spec.get("weights") == "imagenet" else "from scratch"
         if spec.get("weights", "scratch") not in ("scratch", "imagenet"):

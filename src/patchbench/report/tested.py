@@ -66,7 +66,7 @@ def _row(study: Study, dataset: str, best: Row, network: Row, measure: str) -> R
 def over_seeds(study: Study, dataset: str, row: dict[str, Any] | None) -> dict[str, Any] | None:
     """A row of the scores with the interval of the mean over seeds, and their ``sd``.
 
-    The scores have the mean of each seed's interval, and resample images where there are groups.
+    The scores have the mean of each seed's interval.
     """
     if row is None:
         return None

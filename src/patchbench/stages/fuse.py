@@ -10,6 +10,7 @@ import numpy as np
 
 from patchbench import plugins
 from patchbench.bags import softmax
+from patchbench.bootstrap import numbered
 from patchbench.calibration import (
     NO_CALIBRATION,
     SETTINGS,
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this stage."""
     parser.add_argument("--fusions", type=json.loads, required=True, help="JSON: entry to settings")
     parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
+    parser.add_argument("--table", type=Path, required=True, help="images.parquet of the dataset")
     parser.add_argument("--patch-logits", type=Path, nargs="+", required=True, help="all shards")
     parser.add_argument("--noise", type=Path, help="scores.npz, by stage detect")
     parser.add_argument(
@@ -57,8 +59,10 @@ def run(args: argparse.Namespace) -> Work:
     logits = [read_array(path) for path in args.patch_logits]
     noise = read_state(args.noise) if args.noise else None
     val, test = (split_bags(index, logits, split, side_px, noise) for split in ("val", "test"))
+    test = test.with_groups(read_table(args.table, "images"))
+    group_of = numbered(test.images["group"])
     scale = temperature(val.bags.patch_logits, np.repeat(val.labels, val.bags.bag_sizes))
-    reliability = reliability_rows(args.about, test.bags, test.labels, scale)
+    reliability = reliability_rows(args.about, test.bags, test.labels, group_of, scale)
     if args.calibration == TEMPERATURE:
         val, test = (replace(part, bags=divided(part.bags, scale)) for part in (val, test))
     build = {
@@ -71,7 +75,7 @@ def run(args: argparse.Namespace) -> Work:
     decided = decide_timed(rules, test.bags, watch)
     for name in rules:
         found.add(name, decide(build[name], val.bags, val.labels), decided[name])
-    tests = fusion_test_rows(args.about, test.labels, found.decisions)
+    tests = fusion_test_rows(args.about, test.labels, found.decisions, group_of)
     tables = found.tables() | {"fusion_tests": tests, "reliability": reliability}
     origin = provenance(
         "fuse", args.code, {"fusions": args.fusions, "calibration": args.calibration}

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from patchbench import plugins
+from patchbench.bootstrap import numbered
 from patchbench.cost import Stopwatch, Work
 from patchbench.deciding import decide_timed
 from patchbench.devices import resolve
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fusions", type=json.loads, required=True, help="JSON: entry to settings")
     parser.add_argument("--state", type=Path, required=True, help="pooling.npz, fitted")
     parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
+    parser.add_argument("--table", type=Path, required=True, help="images.parquet of the dataset")
     parser.add_argument("--embeddings", type=Path, nargs="+", required=True, help="all shards")
     parser.add_argument("--rival", type=Path, help="predictions.parquet of votes to compare with")
     parser.add_argument("--rival-classifier", default="", help="the classifier that voted there")
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace) -> Work:
     val, test = (
         embedded_bags(index, args.embeddings, dim, split, side_px) for split in ("val", "test")
     )
+    test = test.with_groups(read_table(args.table, "images"))
     device, state = resolve(args.device), read_state(args.state)
     found, watch = DecisionTables(args.about, val.images, test.images), Stopwatch()
     rules, attention, chosen = dict[str, Any](), dict[str, np.ndarray](), {}
@@ -81,13 +84,13 @@ def _tests(
     args: argparse.Namespace, images: pd.DataFrame, decisions: dict[str, np.ndarray]
 ) -> pd.DataFrame:
     """Rules against the mean of probabilities of votes, or their first rule, on the same images."""
-    labels = images["label"].to_numpy()
+    labels, group_of = images["label"].to_numpy(), numbered(images["group"])
     if args.rival is None:
-        return fusion_test_rows(args.about, labels, decisions)
+        return fusion_test_rows(args.about, labels, decisions, group_of)
     votes: Any = read_table(args.rival, "predictions")
     name = preferred_fusion(votes["fusion"])
     votes = votes[(votes["fusion"] == name) & (votes["split"] == "test")]
     votes = votes.set_index("image_id").loc[images["image_id"]]
     both = {name: np.stack(list(votes["probabilities"]))} | decisions
-    rows = fusion_test_rows(args.about, labels, both, name, args.rival_classifier)
+    rows = fusion_test_rows(args.about, labels, both, group_of, name, args.rival_classifier)
     return rows[rows["fusion"] != name]

@@ -1,0 +1,28 @@
+"""Tables in Markdown that read as plain text too, and the numbers in them."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown whose columns are as wide as what they hold, so that it reads as plain text too.
+
+    >>> print(table(["a", "b"], [["x", "1.5"]]))
+    | a | b   |
+    |---|-----|
+    | x | 1.5 |
+    """
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "| "
+        + " | ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        + " |"
+        for row in [head, *rows]
+    ]
+    return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
+
+
+def number(value: float, digits: int) -> str:
+    """Write a value with so many digits; nothing where it is not known."""
+    return "" if pd.isna(value) else f"{value:.{digits}f}"
