@@ -14,6 +14,7 @@ import numpy as np
 from patchbench.networks.settings import (
     BAGNET_LAYERS,
     BAGNET_WIDTH,
+    BATCH,
     PRECISIONS,
     SCRATCH,
     Trained,
@@ -63,6 +64,9 @@ class Encoder(Trained):
     weights : str
         ``scratch``, ``imagenet`` (the published ones; width and layers as published) or the
         path of a checkpoint, whose last layer is replaced where the number of classes differs.
+    norm : str
+        ``batch`` as published, or ``channels``: each place of a feature map by itself, so that
+        the network can be trained tile by tile.
     freeze : bool
         Train the last layer only; the features stay as the weights have them.
     dense : bool
@@ -80,6 +84,7 @@ class Encoder(Trained):
     width: int = BAGNET_WIDTH
     layers: tuple[int, ...] = BAGNET_LAYERS
     weights: str = SCRATCH
+    norm: str = BATCH
     freeze: bool = False
     dense: bool = True
     inference: str = "float32"
@@ -98,7 +103,7 @@ class Encoder(Trained):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_bagnet(self.receptive_field_px, self.width, self.layers, self.weights)
+        check_bagnet(self.receptive_field_px, self.width, self.layers, self.weights, self.norm)
         check_choice("inference", self.inference, PRECISIONS)
         if self.patch_size_px < self.receptive_field_px:
             raise ValueError(
@@ -165,7 +170,7 @@ class Encoder(Trained):
         from patchbench.networks.weights import placed
 
         shape = (self.receptive_field_px, n_classes, self.width, self.layers)
-        return placed(BagNet(*shape, SHORT_TRAINING_MOMENTUM), self.device)
+        return placed(BagNet(*shape, SHORT_TRAINING_MOMENTUM, self.norm), self.device)
 
     def _prepare(self) -> None:
         from patchbench.networks.folding import folded

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from patchbench.networks.norms import NORMS, Norm
 from patchbench.networks.pointwise import convolution
-from patchbench.networks.settings import check_bagnet
+from patchbench.networks.settings import BATCH, check_bagnet
 
 # per receptive field: whether the first block of each stage has a 3x3 convolution
 HAS_3X3 = {
@@ -32,20 +33,25 @@ class Bottleneck(nn.Module):
 
     norm_after: ClassVar[dict[str, str]] = {"conv1": "bn1", "conv2": "bn2", "conv3": "bn3"}
 
-    def __init__(self, n_in: int, width: int, kernel_size: int = 1, stride: int = 1) -> None:
+    def __init__(
+        self,
+        n_in: int,
+        width: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        norm: Norm = nn.BatchNorm2d,
+    ) -> None:
         super().__init__()
         n_out = width * EXPANSION
         self.conv1 = nn.Conv2d(n_in, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = norm(width)
         self.conv2 = convolution(width, width, kernel_size, stride)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.bn2 = norm(width)
         self.conv3 = nn.Conv2d(width, n_out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(n_out)
+        self.bn3 = norm(n_out)
         self.downsample: nn.Sequential | None = None
         if stride != 1 or n_in != n_out:
-            self.downsample = nn.Sequential(
-                convolution(n_in, n_out, 1, stride), nn.BatchNorm2d(n_out)
-            )
+            self.downsample = nn.Sequential(convolution(n_in, n_out, 1, stride), norm(n_out))
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, n_in, rows, cols) to (n, 4 * width, rows', cols')."""
@@ -80,11 +86,15 @@ class BagNet(nn.Module):
         Blocks per stage; (3, 4, 6, 3) as published.
     stem_momentum : float
         How fast the stem's batch norm follows its input while training; 0.001 as published.
+    norm : str
+        ``batch``: batch norms as published; ``channels``: every place by itself
+        (:class:`~patchbench.networks.norms.ChannelNorm`), which streams exactly while it learns.
 
     Raises
     ------
     ValueError
-        If no BagNet has this receptive field, or width or layers are not positive.
+        If no BagNet has this receptive field, width or layers are not positive, or no norm has
+        this name.
     """
 
     norm_after: ClassVar[dict[str, str]] = {"conv2": "bn1"}
@@ -100,21 +110,24 @@ class BagNet(nn.Module):
         width: int = 64,
         layers: Sequence[int] = (3, 4, 6, 3),
         stem_momentum: float = 0.001,
+        norm: str = BATCH,
     ) -> None:
         super().__init__()
-        check_bagnet(receptive_field_px, width, layers)
+        check_bagnet(receptive_field_px, width, layers, norm=norm)
         self.receptive_field_px = receptive_field_px
         self.dim = width * 8 * EXPANSION
         self.conv1 = nn.Conv2d(3, width, 1, bias=False)
         self.conv2 = nn.Conv2d(width, width, 3, bias=False)
-        self.bn1: nn.Module = nn.BatchNorm2d(width, momentum=stem_momentum)
+        self.bn1 = NORMS[norm](width)
+        if isinstance(self.bn1, nn.BatchNorm2d):
+            self.bn1.momentum = stem_momentum
         n_in = width
         for stage, has_3x3 in enumerate(HAS_3X3[receptive_field_px]):
             blocks = []
             for block in range(layers[stage]):
                 kernel_size = 3 if has_3x3 and block == 0 else 1
                 stride = STAGE_STRIDES[stage] if block == 0 else 1
-                blocks.append(Bottleneck(n_in, width << stage, kernel_size, stride))
+                blocks.append(Bottleneck(n_in, width << stage, kernel_size, stride, NORMS[norm]))
                 n_in = (width << stage) * EXPANSION
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(self.dim, n_classes)

@@ -10,7 +10,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def folded(network: Network) -> Network:
-    """Copy ``network`` for inference, without batch norms.
+    """Copy ``network`` for inference, without batch norms; other norms stay.
 
     Merged are the pairs that a module names in its attribute ``norm_after`` (convolution to
     norm), and every `Sequential` that is a convolution and its norm.
@@ -21,6 +21,8 @@ def folded(network: Network) -> Network:
         if isinstance(module, nn.Sequential) and _is_pair(module):
             pairs = {"0": "1"}
         for convolution, norm in pairs.items():
+            if not isinstance(getattr(module, norm), nn.BatchNorm2d):
+                continue
             fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
             setattr(module, convolution, fused)
             setattr(module, norm, nn.Identity())

@@ -19,6 +19,8 @@ OTHER_IMAGE, ANYWHERE = DISTANT = ("other-image", "anywhere")
 SCRATCH, IMAGENET = "scratch", "imagenet"
 # stem channels and blocks per stage of a BagNet as published
 BAGNET_WIDTH, BAGNET_LAYERS = 64, (3, 4, 6, 3)
+# over what its feature maps are normalised: each channel over a batch, or the channels of a place
+BATCH, CHANNELS = NORM_NAMES = ("batch", "channels")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,9 +197,14 @@ def check_counts(**counts: int) -> None:
 
 
 def check_bagnet(
-    receptive_field_px: int, width: int, layers: Sequence[int], weights: str = SCRATCH
+    receptive_field_px: int,
+    width: int,
+    layers: Sequence[int],
+    weights: str = SCRATCH,
+    norm: str = BATCH,
 ) -> None:
     """Refuse with a ValueError an architecture that is no BagNet, or has no such weights."""
+    check_choice("norm", norm, NORM_NAMES)
     if receptive_field_px not in BAGNET_RECEPTIVE_FIELDS_PX:
         raise ValueError(f"receptive_field_px is {receptive_field_px}; BagNets have 9, 17 or 33")
     check_counts(width=width)
@@ -207,6 +214,10 @@ def check_bagnet(
         raise ValueError(
             f"weights is {IMAGENET!r}, but width is {width} and layers is {list(layers)}; the "
             f"published networks have {BAGNET_WIDTH} and {list(BAGNET_LAYERS)}"
+        )
+    if weights == IMAGENET and norm != BATCH:
+        raise ValueError(
+            f"weights is {IMAGENET!r}, but norm is {norm!r}; the published networks have {BATCH!r}"
         )
 
 

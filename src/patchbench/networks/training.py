@@ -46,7 +46,8 @@ def train(
         What to train, already on its device; where parameters are frozen, batch norms among
         them keep their statistics.
     batch_loss : callable
-        ``batch_loss(rows, rng)``: mean loss of the chosen items, ``rows`` being int (n,).
+        ``batch_loss(rows, rng)``: mean loss of the chosen items, ``rows`` being int (n,). One
+        without a gradient says that the parameters were given theirs already.
     n_items : int
         Items per epoch.
     validation : callable
@@ -79,9 +80,10 @@ def train(
         checkpoint.take_up(course, what)
 
     def step(rows: np.ndarray) -> float:
-        loss = batch_loss(rows, rng)
         optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        loss = batch_loss(rows, rng)
+        if loss.requires_grad:
+            torch.autograd.backward(loss)
         optimizer.step()
         schedule.step()
         return loss.item() * len(rows)

@@ -6,10 +6,43 @@
     with open_windows("slide.tif") as image:
         found = stream_logits(model, image, scale=scale, max_memory_mib=512)
 
-Both are exact: they give what the pass over the whole image gives, up to rounding.
+`stream_logits` and `stream_gradients` are exact: they give what the pass over the whole image
+gives, up to rounding. `stream_fit` trains on many such images; `ask_patches` asks patches one
+by one, all or a share.
 """
 
+from patchbench.streaming.fitting import (
+    LargeImages,
+    Streaming,
+    predict_streamed,
+    stream_batch,
+    stream_fit,
+)
 from patchbench.streaming.inference import Streamed, stream_logits
+from patchbench.streaming.patches import (
+    PatchLogits,
+    ask_patches,
+    choose_patches,
+    local_contrast,
+    patch_boxes,
+    patch_gradients,
+)
 from patchbench.streaming.training import StreamedLoss, stream_gradients
 
-__all__ = ["Streamed", "StreamedLoss", "stream_gradients", "stream_logits"]
+__all__ = [
+    "LargeImages",
+    "PatchLogits",
+    "Streamed",
+    "StreamedLoss",
+    "Streaming",
+    "ask_patches",
+    "choose_patches",
+    "local_contrast",
+    "patch_boxes",
+    "patch_gradients",
+    "predict_streamed",
+    "stream_batch",
+    "stream_fit",
+    "stream_gradients",
+    "stream_logits",
+]

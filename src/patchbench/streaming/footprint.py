@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from patchbench.networks.bagnet import EXPANSION, BagNet, Bottleneck
+from patchbench.networks.norms import ChannelNorm
 
 # Measured on top of the maps: what the library convolves with, and, mostly, what the allocator
 # holds back. glibc keeps freed maps below 32 MiB, with gaps between them; having it give them back
@@ -105,8 +106,8 @@ def multiply_adds(model: BagNet, height_px: int, width_px: int) -> int:
 
 def inference_mib(model: BagNet, height_px: int, width_px: int) -> float:
     """Memory of the largest set of feature maps that are alive at once, without gradients."""
-    # a batch norm writes a map of its own before the one it was given can go
-    maps = 2 if isinstance(model.bn1, nn.BatchNorm2d) else 1
+    # a norm writes a map of its own before the one it was given can go
+    maps = 1 if isinstance(model.bn1, nn.Identity) else 2
     tile = model.conv1.in_channels * height_px * width_px
     stages = list(_stages(model, height_px, width_px))
     peaks = [maps * stages[0][0].given]
@@ -131,9 +132,12 @@ def training_mib(model: BagNet, height_px: int, width_px: int) -> float:
     stages = list(_stages(model, height_px, width_px))
     kept = 2 * stages[0][0].given
     for block in (block for blocks in stages for block in blocks):
-        # before and after each batch norm; the sum with the shortcut is written over the last one
+        # before and after each norm; the sum with the shortcut is written over the last one
         inside = 2 * (block.inner + block.outer + EXPANSION * block.outer)
         kept += inside + block.shortcut + block.stepped
+    if isinstance(model.bn1, ChannelNorm):
+        # its gradient is copied, as what it gives is changed in place
+        kept += stages[0][0].given
     # the gradients of the last maps, while all others are still there
     last = stages[-1][-1]
     return _mib(model, 5 * tile + kept + 3 * EXPANSION * last.outer, _MARGIN_TRAINING)

@@ -4,6 +4,10 @@ The loss of an image sees the mean of its features only. So the gradient reaches
 through the same vector, the gradient with respect to that mean, and once it is known each tile can
 go backward by itself: a first pass over the tiles gives mean, loss and that vector, a second
 one the gradients, which add up to those of the whole image.
+
+Where the image's logits are pooled otherwise, the loss sees the logits of the places: a map of a
+few numbers for each stride of 8 px. The first pass gives that map, the loss and the gradient with
+respect to the map; the second one visits those tiles alone where that gradient is not nothing.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,8 +22,9 @@ from patchbench.networks.pixels import Scale
 from patchbench.networks.precision import dtype_of
 from patchbench.networks.settings import PRECISIONS, check_choice
 from patchbench.streaming.inference import norms_frozen
+from patchbench.streaming.pools import Pool
 from patchbench.streaming.source import Image, Source, source_of
-from patchbench.streaming.tiles import Tile, laid_out, within
+from patchbench.streaming.tiles import Layout, Tile, laid_out, within
 
 DEFAULT_TRAINING_MIB = 1024.0
 Loss = Callable[[Tensor], Tensor]
@@ -43,6 +48,8 @@ class StreamedLoss:
     redundant_work : float
         Multiply-adds done twice where tiles overlap, as a share of one pass over the image. The
         tiles of the first pass, all but one, come on top.
+    n_backward : int
+        Tiles that a gradient came from: all, unless a pool left some out.
     """
 
     loss: float
@@ -50,6 +57,7 @@ class StreamedLoss:
     tile_px: int
     n_tiles: int
     redundant_work: float
+    n_backward: int
 
 
 def stream_gradients(
@@ -62,6 +70,7 @@ def stream_gradients(
     scale: Scale | None = None,
     weight: float = 1.0,
     precision: str = "float32",
+    pool: Pool | None = None,
 ) -> StreamedLoss:
     """Add the gradient of an image's loss to the gradients of the parameters.
 
@@ -90,6 +99,10 @@ def stream_gradients(
     precision : str
         ``float32``: compute in the type of the model's weights; ``bfloat16``: in that type
         where it is safe; ``auto``: the latter where the processor has instructions for it.
+    pool : callable or None
+        From the logits of the places, (rows, cols, n_classes), to those of the image, as
+        `streaming.pools` makes; by default their mean. It is handed the whole map, which grows
+        with the image.
 
     Returns
     -------
@@ -106,30 +119,65 @@ def stream_gradients(
     if tile_px is None:
         tile_px = within(model, *source.size_px, max_memory_mib, training=True)
     layout = laid_out(model, *source.size_px, tile_px)
-    *others, last = layout
     features = _Features(model, source, precision)
-    with norms_frozen(model), _all_or_nothing(model):
-        with torch.no_grad():
-            total = torch.zeros(model.dim, dtype=torch.float64, device=source.device)
-            for tile in others:
-                total += features.total(tile)
-        # the last tile need not be computed again: it keeps what its backward pass needs
-        kept = features.total(last)
-        n_places = layout.n_rows * layout.n_cols
-        mean = ((total + kept.detach()) / n_places).to(source.dtype).requires_grad_()
-        with features.autocast():
-            logits = model.fc(mean[None])
-            value = loss(logits)
-        torch.autograd.backward(value * weight)
-        assert mean.grad is not None
-        gradient = mean.grad.double() / n_places
-        if kept.requires_grad:
-            torch.autograd.backward(kept, gradient)
-            del kept
-            for tile in others:
-                torch.autograd.backward(features.total(tile), gradient)
+    with norms_frozen(model), all_or_nothing(model):
+        if pool is None:
+            value, logits = _through_mean(features, layout, loss, weight)
+            n_backward = layout.n_tiles
+        else:
+            value, logits, n_backward = _through_places(features, layout, loss, weight, pool)
     work = layout.redundant_work(model)
-    return StreamedLoss(value.item(), logits.detach()[0], layout.tile_px, layout.n_tiles, work)
+    return StreamedLoss(value, logits, layout.tile_px, layout.n_tiles, work, n_backward)
+
+
+def _through_mean(
+    features: "_Features", layout: Layout, loss: Loss, weight: float
+) -> tuple[float, Tensor]:
+    model, source = features.model, features.source
+    *others, last = layout
+    with torch.no_grad():
+        total = torch.zeros(model.dim, dtype=torch.float64, device=source.device)
+        for tile in others:
+            total += features.total(tile)
+    # the last tile need not be computed again: it keeps what its backward pass needs
+    kept = features.total(last)
+    n_places = layout.n_rows * layout.n_cols
+    mean = ((total + kept.detach()) / n_places).to(source.dtype).requires_grad_()
+    with features.autocast():
+        logits = model.fc(mean[None])
+        value = loss(logits)
+    torch.autograd.backward(value * weight)
+    assert mean.grad is not None
+    gradient = mean.grad.double() / n_places
+    if kept.requires_grad:
+        torch.autograd.backward(kept, gradient)
+        del kept
+        for tile in others:
+            torch.autograd.backward(features.total(tile), gradient)
+    return value.item(), logits.detach()[0]
+
+
+def _through_places(
+    features: "_Features", layout: Layout, loss: Loss, weight: float, pool: Pool
+) -> tuple[float, Tensor, int]:
+    model, source = features.model, features.source
+    shape = layout.n_rows, layout.n_cols, model.fc.out_features
+    evidence = torch.empty(shape, dtype=source.dtype, device=source.device)
+    with torch.no_grad():
+        for tile in layout:
+            evidence[tile.rows, tile.cols] = features.logits(tile)
+    evidence.requires_grad_()
+    logits = pool(evidence)[None]
+    value = loss(logits)
+    torch.autograd.backward(value * weight)
+    assert evidence.grad is not None
+    n_backward = 0
+    for tile in layout:
+        gradient = evidence.grad[tile.rows, tile.cols]
+        if gradient.any():
+            torch.autograd.backward(features.logits(tile), gradient)
+            n_backward += 1
+    return value.item(), logits.detach()[0], n_backward
 
 
 @dataclass(frozen=True)
@@ -149,9 +197,15 @@ class _Features:
             found = self.model.embed(self.source.tile(tile))
         return found.sum(dim=(0, 1, 2), dtype=torch.float64)
 
+    def logits(self, tile: Tile) -> Tensor:
+        """Logits of a tile's places, (rows, cols, n_classes), in the type of the model."""
+        with self.autocast():
+            found = self.model.patch_logits(self.source.tile(tile))[0]
+        return found.to(self.source.dtype)
+
 
 @contextmanager
-def _all_or_nothing(model: nn.Module) -> Iterator[None]:
+def all_or_nothing(model: nn.Module) -> Iterator[None]:
     """Collect gradients apart, and add them to those there were once all are known."""
     parameters = [part for part in model.parameters() if part.requires_grad]
     before = [parameter.grad for parameter in parameters]

@@ -1,0 +1,111 @@
+"""Patches asked one by one are the whole image's places; a share of them is a seeded choice."""
+
+import numpy as np
+import pytest
+import torch
+
+from patchbench.errors import UserError
+from patchbench.networks.bagnet import BagNet
+from patchbench.networks.pixels import Scale
+from patchbench.streaming import (
+    ask_patches,
+    choose_patches,
+    local_contrast,
+    patch_boxes,
+    patch_gradients,
+    stream_gradients,
+    stream_logits,
+)
+from patchbench.streaming.pools import top_places, top_share
+from patchbench.windows import ArrayWindows
+
+torch.manual_seed(0)
+MODEL = BagNet(17, 3, 2, (1, 1, 1, 1), norm="channels").double().eval()
+IMAGE = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 75, 90)))  # 8 x 10 places
+PATCH_PX = 33  # 3 x 3 places
+
+
+def test_all_patches_give_what_streaming_gives():
+    whole = stream_logits(MODEL, IMAGE, 60, evidence=True)
+    found = ask_patches(MODEL, IMAGE, PATCH_PX)
+    torch.testing.assert_close(found.logits, whole.logits)
+    boxes = patch_boxes(MODEL, 75, 90, PATCH_PX)
+    assert len(boxes) == len(found.patches) == 3 * 4
+    assert found.n_places.sum() == 80 and boxes[:, 2:].max() == PATCH_PX
+    pooled = ask_patches(MODEL, IMAGE, PATCH_PX, pool=top_share(0.1))
+    torch.testing.assert_close(pooled.logits, top_share(0.1)(whole.evidence))
+    few = ask_patches(MODEL, IMAGE, PATCH_PX, pool=top_places(8)).logits
+    torch.testing.assert_close(few, pooled.logits)
+    for (y, x, height, width), logits in zip(boxes, found.patch_logits, strict=True):
+        part = whole.evidence[y // 8 : (y + height - 9) // 8, x // 8 : (x + width - 9) // 8]
+        torch.testing.assert_close(logits, part.mean(dim=(0, 1)))
+
+
+def test_chosen_patches_are_those_alone_and_nothing_else_is_read():
+    class Seen(ArrayWindows):
+        def read(self, y_px, x_px, height_px, width_px):
+            seen.append((y_px, x_px, height_px, width_px))
+            return super().read(y_px, x_px, height_px, width_px)
+
+    seen: list[tuple[int, ...]] = []
+    pixels = np.random.default_rng(0).integers(0, 256, (75, 90, 3), dtype=np.uint8)
+    chosen, scale = np.array([1, 7, 10]), Scale.imagenet()
+    every = ask_patches(MODEL, pixels, PATCH_PX, scale=scale)
+    found = ask_patches(MODEL, Seen(pixels), PATCH_PX, chosen, scale=scale)
+    assert seen == [tuple(box) for box in patch_boxes(MODEL, 75, 90, PATCH_PX)[chosen]]
+    torch.testing.assert_close(found.patch_logits, every.patch_logits[chosen])
+    weights = torch.from_numpy(found.n_places / found.n_places.sum())
+    torch.testing.assert_close(found.logits, weights @ found.patch_logits)
+
+
+@pytest.mark.parametrize("pool", [None, top_share(0.02)])
+def test_gradients_through_all_patches_are_the_whole_image_s(pool):
+    ways = [
+        lambda loss: stream_gradients(MODEL, IMAGE, loss, 60, pool=pool).loss,
+        lambda loss: patch_gradients(MODEL, IMAGE, loss, PATCH_PX, pool=pool),
+        lambda loss: patch_gradients(MODEL, IMAGE, loss, PATCH_PX, np.array([0, 5]), pool=pool),
+    ]
+    found = []
+    for way in ways:
+        MODEL.zero_grad()
+        loss = way(lambda logits: logits.logsumexp(1)[0] - logits[0, 1])
+        gradient = torch.cat([part.grad.flatten() for part in MODEL.parameters()])
+        found.append(torch.cat([gradient, torch.tensor([loss])]))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-9, atol=1e-9)
+    assert not torch.allclose(found[2], found[0], rtol=1e-3)
+
+
+def test_a_share_is_seeded_nested_and_guided_by_scores():
+    quarter, half = (choose_patches(40, share, seed=3) for share in (0.25, 0.5))
+    assert len(quarter) == 10 and set(quarter) < set(half)
+    assert (quarter == choose_patches(40, 0.25, seed=3)).all()
+    assert (quarter != choose_patches(40, 0.25, seed=4)).any()
+    scores = np.arange(40) % 4
+    guided = choose_patches(40, 0.25, 0, scores)
+    assert (scores[guided] == 3).all() and len(guided) == 10
+    assert (choose_patches(40, 1, 0) == np.arange(40)).all()
+
+
+def test_local_contrast_finds_the_patch_that_is_not_plain():
+    pixels = np.full((75, 90, 3), 90, np.uint8)
+    pixels[60:66, 40:50:2] = 255
+    scores = local_contrast(MODEL, pixels, PATCH_PX, Scale.imagenet())
+    y, x, height, width = patch_boxes(MODEL, 75, 90, PATCH_PX)[7]
+    wanted = Scale.imagenet().tensor(pixels[None, y : y + height, x : x + width], "cpu")
+    assert scores[7] == pytest.approx(wanted.std(dim=(2, 3), correction=0).mean().item(), abs=1e-6)
+    (box,) = patch_boxes(MODEL, 75, 90, PATCH_PX)[choose_patches(12, 0.05, 0, scores)]
+    assert box[0] <= 60 < box[0] + box[2] and box[1] <= 45 < box[1] + box[3]
+
+
+@pytest.mark.parametrize(
+    ("ask", "sentence"),
+    [
+        (lambda: choose_patches(9, 0, 0), "share is 0; give"),
+        (lambda: choose_patches(9, 0.5, 0, np.zeros(8)), r"scores have shape \(8,\) for 9 patches"),
+        (lambda: ask_patches(MODEL, IMAGE, 33, np.array([12])), "give at least one, from 0 to 11"),
+        (lambda: ask_patches(MODEL, IMAGE, 16), "tile_px is 16, less than the receptive field"),
+    ],
+)
+def test_what_makes_no_sense_is_told(ask, sentence):
+    with pytest.raises(UserError, match=sentence):
+        ask()
