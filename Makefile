@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup study test test-slurm lint format
+.PHONY: help setup study test test-faults test-slurm lint format audit licences
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ study: $(READY) ## run the default study; its report is results/studies/scenes/r
 test: $(READY) ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+test-faults: $(READY) ## kill runs, fill disks, damage files; long
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
+
 test-slurm: $(READY) ## run the workflow on a SLURM that is installed for it: root on Debian only
 	PATCHBENCH_SLURM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/workflow/test_slurm.py
 
@@ -42,3 +45,12 @@ format: $(READY) ## format code and rules
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
+
+licences: $(READY) ## list the licence of every locked package in envs/LICENCES.md
+	$(BIN)/python envs/licences.py
+
+audit: ## look the locked packages up in the database of known vulnerabilities (needs the internet)
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	.venv-audit/bin/pip-audit --strict --requirement envs/lock.txt \
+	  --no-deps --disable-pip --progress-spinner off

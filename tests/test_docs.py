@@ -76,3 +76,10 @@ def test_shipped_studies_begin_with_the_command_that_runs_them() -> None:
             rf"--configfile (workflow/studies/\S+ )?workflow/studies/{path.name}", text
         )
         assert yaml.safe_load(text)["study"] == path.stem
+
+
+def test_every_locked_package_is_listed_with_its_licence() -> None:
+    locked = re.findall(r"^(\S+)==(\S+)$", (ROOT / "envs/lock.txt").read_text(), re.MULTILINE)
+    page = (ROOT / "envs/LICENCES.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| (\S+) \| (\d\S*) \| \S.* \|$", page, re.MULTILINE)
+    assert listed == locked, "run: make licences"

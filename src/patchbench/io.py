@@ -13,13 +13,12 @@ code, settings and versions made it) *inside itself*, so the two cannot be separ
 import json
 import platform
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from hashlib import sha256
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 import numpy as np
@@ -28,9 +27,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from patchbench import tables
+from patchbench import disks, tables
+from patchbench.disks import replacing as replacing  # part of what this module gives
 from patchbench.errors import UserError
-from patchbench.written import count_written
 
 MAGIC = b"patchbench-sum-1"
 _TAIL = struct.Struct("<Q16s")
@@ -41,7 +40,9 @@ class DamagedFileError(UserError):
     """A file does not hold what was written into it."""
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path} is damaged ({reason}); delete it and run snakemake again")
+        # a link, such as one into a cache, would lead to the same bytes again
+        what = f"it and {path.resolve()}, which it links to," if path.is_symlink() else "it"
+        super().__init__(f"{path} is damaged ({reason}); delete {what} and run snakemake again")
 
 
 def provenance(stage: str, code: str, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,22 +64,6 @@ def _version(package: str) -> str:
     return version(package)
 
 
-@contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when the block ends well."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:80]}.", delete=False) as file:
-        temporary = Path(file.name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-        count_written(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 class ArrayWriter:
     """Fill an array on disk piece by piece; it appears under its name when complete.
 
@@ -97,27 +82,31 @@ class ArrayWriter:
         self.origin = dict(origin or {})
 
     def __enter__(self) -> np.ndarray:
-        self._context = replacing(self.path)
-        self._temporary = self._context.__enter__()
-        if 0 in self.shape:
-            np.save(self._temporary, np.empty(self.shape, self.dtype))
-            _fix_suffix(self._temporary)
-            self.rows = np.empty(self.shape, self.dtype)
-        else:
-            self.rows = np.lib.format.open_memmap(self._temporary, "w+", self.dtype, self.shape)
+        with ExitStack() as opened:
+            self._temporary = opened.enter_context(replacing(self.path))
+            self.rows = self._empty()
+            opened.push(self._finish)
+            self._opened = opened.pop_all()
         return self.rows
 
     def __exit__(self, *exception: Any) -> None:
+        self._opened.__exit__(*exception)
+
+    def _empty(self) -> np.ndarray:
+        """Rows to write into; a file without rows cannot be mapped."""
+        if 0 in self.shape:
+            with self._temporary.open("wb") as file:  # to a bare name NumPy would add a suffix
+                np.save(file, np.empty(self.shape, self.dtype))
+            return np.empty(self.shape, self.dtype)
+        rows = np.lib.format.open_memmap(self._temporary, "w+", self.dtype, self.shape)
+        disks.reserve(self._temporary)
+        return rows
+
+    def _finish(self, *exception: Any) -> None:
         if exception[0] is None:
             if isinstance(self.rows, np.memmap):
                 self.rows.flush()
             _append_trailer(self._temporary, self.origin)
-        self._context.__exit__(*exception)
-
-
-def _fix_suffix(path: Path) -> None:
-    # np.save appends ".npy" to a name without it
-    path.with_name(path.name + ".npy").replace(path)
 
 
 def _append_trailer(path: Path, origin: Mapping[str, Any]) -> None:

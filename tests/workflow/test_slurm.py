@@ -18,8 +18,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from faults import Fault, processes, queue, slurm_local, until
 from harness import ROOT, attempt, copy_project, snakemake
+
+from faults import Fault, processes, queue, slurm_local, until
 
 OVERLAY = ROOT / "tests/data/cluster.yaml"
 PROFILE = "workflow/profiles/slurm"

@@ -14,6 +14,7 @@ rule cnn:
         cost=f"{CNN}/cnn.cost.json",
     log:
         f"{CNN}/cnn.log",
+    cache: SHARED
     # training takes longest, so it starts as soon as it can
     priority: 2
     conda:

@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 SRC = f"{workflow.basedir}/src"
 sys.path.insert(0, SRC)
 
-from patchbench import cluster, plan, plan_figures, plan_weights
+from patchbench import cluster, disks, plan, plan_figures, plan_weights
 from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
@@ -53,12 +53,15 @@ if not workflow.deployment_settings.deployment_method:
 shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 
+# rules whose results projects share with `--cache`; without it Snakemake would name them at each start
+SHARED = workflow.enable_cache
 # what a job that uses a device asks of a cluster
 DEVICE = {"gpu": 1} if config.get("device") == "cuda" else {}
 
 
 onstart:  # not before is it known where jobs will run
     try:
+        disks.refuse_closed(Path("results"))
         if not workflow.local_exec:
             cluster.refuse_to_submit_twice(Path.cwd())
         elif config.get("device") in ("cuda", "mps"):

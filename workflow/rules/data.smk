@@ -37,6 +37,7 @@ rule prepare:
         cost=f"{DATASET}/dataset.cost.json",
     log:
         f"{DATASET}/dataset.log",
+    cache: SHARED
     conda:
         "../../envs/patchbench.yaml"
     params:

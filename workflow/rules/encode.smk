@@ -9,6 +9,7 @@ rule fetch_weights:
         weights=WEIGHTS,
     log:
         f"{WEIGHTS}.log",
+    cache: SHARED
     retries: 2 if workflow.is_main_process else 0
     # here, where Snakemake runs: nodes of a cluster often have no network
     localrule: True
@@ -37,6 +38,7 @@ rule fit_encoder:
         cost=f"{ENCODER}/encoder.cost.json",
     log:
         f"{ENCODER}/encoder.log",
+    cache: SHARED
     # training takes longest, so it starts as soon as it can
     priority: 1
     conda:

@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from patchbench import images, io, splits
+from patchbench import disks, images, io, splits
 from patchbench.cost import Work
 from patchbench.errors import UserError
 from patchbench.progress import progress
@@ -71,7 +71,7 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     (out / "dataset.json").unlink(missing_ok=True)
     origin = io.provenance("prepare", code, spec)
-    with ExitStack() as stack:
+    with disks.told(out), ExitStack() as stack:
         raw, raw_masks = (stack.enter_context(TemporaryFile(dir=out)) for _ in range(2))
         kept = _decode(wanted, settings, raw, raw_masks, threads, entry)
         classes = sorted({record.class_name for record in wanted})

@@ -1,0 +1,45 @@
+"""Projects that share a cache: what one has prepared and fitted, another takes."""
+
+from pathlib import Path
+
+import pytest
+from harness import copy_project, due, snakemake
+from small_study import ENCODER, IMAGES, OVERLAY, results
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(folder))
+    return folder
+
+
+def made(project: Path, *arguments: str) -> list[str]:
+    """Which of the two files a run made, rather than take it from the cache."""
+    told = snakemake(project, ENCODER, "--cache", *arguments, overlay=OVERLAY)
+    return [path for path in (IMAGES, ENCODER) if f"Moving output file {path} to cache" in told]
+
+
+def test_a_second_project_takes_what_a_first_has_made(
+    undisturbed: Path, cache: Path, tmp_path: Path
+) -> None:
+    expected = results(undisturbed)
+    first, second = (copy_project(tmp_path / name) for name in ("first", "second"))
+    assert made(first) == [IMAGES, ENCODER]
+    assert made(second) == []
+    for project in (first, second):
+        assert (project / IMAGES).resolve().parent == cache
+        assert (project / ENCODER).resolve().parent == cache
+        assert results(project).items() <= expected.items()
+        assert not due(project, ENCODER, overlay=OVERLAY)  # also without the cache
+
+    stage = second / "src/patchbench/stages/fit_encoder.py"
+    stage.write_text(stage.read_text() + "\n_EDITED = True\n")
+    assert made(second) == [ENCODER]
+    stage = second / "src/patchbench/stages/prepare.py"
+    stage.write_text(stage.read_text() + "\n_EDITED = True\n")
+    assert made(second) == [IMAGES, ENCODER]
+    assert made(first, "--config", "encoders={fixed: {dim: 8}}") == [ENCODER]
+    assert made(first) == []  # both settings are there now
+    assert results(first).items() <= expected.items()
