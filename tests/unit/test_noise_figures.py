@@ -19,7 +19,7 @@ from unit._synthetic_study import make_study
 NOISE = ["background_votes", "detector_sweep", "overlays"]
 PARTS = ["blackout_curves", "parts_interaction", "shuffle_curves"]  # of studies with experiments
 SEVERAL = ["critical_difference", "seed_spread"]  # of studies with several datasets or seeds
-PUBLISHED = "published_values"  # of studies held against the literature
+PUBLISHED = ("published_values", "published_patch_sizes")  # of studies held against the literature
 DETECTORS = plugins.available("detectors")
 
 
@@ -47,7 +47,7 @@ def told(study: Study) -> str:
 def test_noise_figures_are_asked_for_only_where_detectors_run() -> None:
     without = {figure for _, figure in plan_figures.figures(make_study().run["config"])}
     asked = plan_figures.figures(study_of(DETECTORS).run["config"])
-    others = {*PARTS, PUBLISHED, *SEVERAL}
+    others = {*PARTS, *PUBLISHED, *SEVERAL}
     assert without == set(plugins.available("figures")) - {*NOISE, *others}
     assert {("scenes", name) for name in NOISE} <= set(asked)
 

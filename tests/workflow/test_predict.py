@@ -65,14 +65,16 @@ def make_results(root: Path) -> None:
     fitted = run / "classifier.npz"
     stage("fit_classifier", **fit, **seed, classifier="logistic", head="null", out=fitted)
     stage("classify", classifier="logistic", state=fitted, embeddings=embeddings, out=votes)
+    table = dataset / "images.parquet"
     given = {"index": index, "patch_logits": votes, "calibration": "temperature"}
-    stage("fuse", **given, fusions=json.dumps(FUSIONS), out=run)
+    stage("fuse", **given, table=table, fusions=json.dumps(FUSIONS), out=run)
     pooled, rules = encoded / "pooled", {"fusions": json.dumps(POOLINGS), "device": "cpu"}
     stage("fit_pooling", **fit, **seed, **rules, out=pooled / "pooling.npz")
-    stage("pool", **fit, **seed, **rules, state=pooled / "pooling.npz", out=pooled)
-    table = read_table(dataset / "images.parquet", "images")
-    for row in np.flatnonzero(table["split"] == "test"):
-        path = root / f"{table['image_id'][row]}.png"
+    state = pooled / "pooling.npz"
+    stage("pool", **fit, **seed, **rules, table=table, state=state, out=pooled)
+    prepared = read_table(table, "images")
+    for row in np.flatnonzero(prepared["split"] == "test"):
+        path = root / f"{prepared['image_id'][row]}.png"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(read_array(images)[row]).save(path)
 
