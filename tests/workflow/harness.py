@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from patchbench.__main__ import main
+
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/data/tiny.yaml"
 NAMES = ("Snakefile", "config.yaml", "workflow", "profiles", "src", "envs")
@@ -66,3 +68,12 @@ def due(project: Path, *arguments: str, overlay: Path | None = TINY) -> dict[str
     jobs.pop("total", None)
     jobs.pop("all", None)
     return jobs
+
+
+def stage(name: str, **options: object) -> None:
+    """Run a stage in this process, as a job does."""
+    argv = [name, "--cost", str(options["out"]) + ".cost.json"]
+    for key, value in options.items():
+        values = value if isinstance(value, list) else [value]
+        argv += [f"--{key.replace('_', '-')}", *map(str, values)]
+    assert main(argv) == 0

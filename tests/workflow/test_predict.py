@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from harness import stage
 from PIL import Image
 
 from patchbench.__main__ import main
@@ -22,15 +23,6 @@ POOLINGS = {"embedding_mean": {}}
 WHERE = {"patch_size_px": 32, "stride_px": 16, "edge": "drop"}
 RUN = "results/scenes/fine/seed3/control/logistic"
 CNN = "results/scenes/whole-image/seed3/small"
-
-
-def stage(name: str, **options: object) -> None:
-    """Run a stage as a job does."""
-    argv = [name, "--cost", str(options["out"]) + ".cost.json"]
-    for key, value in options.items():
-        values = value if isinstance(value, list) else [value]
-        argv += [f"--{key.replace('_', '-')}", *map(str, values)]
-    assert main(argv) == 0
 
 
 @pytest.fixture(scope="module")

@@ -6,23 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from harness import stage
 
-from patchbench.__main__ import main
 from patchbench.io import read_array, read_table
 from patchbench.patchset import shard_name
 
 COUNTS = (1, 4, 16)
 FUSIONS = json.dumps({"mean_logit": {}, "majority_vote": {}})
 SPEC = json.dumps({"dim": 16})
-
-
-def stage(name: str, **options: object) -> None:
-    """Run a stage as a job does."""
-    argv = [name, "--cost", str(options["out"]) + ".cost.json"]
-    for key, value in options.items():
-        values = value if isinstance(value, list) else [value]
-        argv += [f"--{key.replace('_', '-')}", *map(str, values)]
-    assert main(argv) == 0
 
 
 @pytest.fixture(scope="module")
