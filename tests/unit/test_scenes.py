@@ -137,6 +137,15 @@ def test_no_window_sees_two_parts(size_px: int) -> None:
         assert np.diff(np.flatnonzero(occupied)).max() > WINDOW_PX
 
 
+@pytest.mark.parametrize("size_px", [84, 96, 99, 129, 224 // 3 * 3])
+def test_of_nine_tiles_those_at_the_corners_hold_a_part_at_the_same_place(size_px: int) -> None:
+    """Or the place in the tile would tell the corner."""
+    box, step, room = arrangement.geometry(size_px)
+    tile = size_px // 3
+    assert step == 2 * tile
+    assert room + box == tile
+
+
 def test_a_part_and_its_shadow_stay_in_the_box() -> None:
     plain = np.full((25, 25, 3), 0.5, dtype=np.float32)
     for part in range(4):

@@ -8,22 +8,20 @@ between.
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from harness import ROOT, copy_project, snakemake
 
 from patchbench import plugins
-from patchbench.metrics import evaluate
 
-PATCH = "results/{}/p24s24/seed0/{}/{}/metrics.parquet"
-OBJECT = PATCH.format("scenes", "sift-fisher", "logistic")
-TEXTURE = PATCH.format("scenes-texture", "sift-fisher", "logistic")
-PLACES = PATCH.format("scenes-arrangement", "color_histogram", "pooled")
+PATCH = "results/{}/{}/seed0/{}/{}/metrics.parquet"
+OBJECT = PATCH.format("scenes", "p24s24", "sift-fisher", "logistic")
+TEXTURE = PATCH.format("scenes-texture", "p24s24", "sift-fisher", "logistic")
+PLACES = PATCH.format("scenes-arrangement", "p28s28", "color_histogram", "pooled")
 ARRANGEMENT = [
     PLACES,
-    PATCH.format("scenes-arrangement", "color_histogram", "logistic"),
-    PATCH.format("scenes-arrangement", "bagnet17-short", "own_head"),
+    PATCH.format("scenes-arrangement", "p28s28", "color_histogram", "logistic"),
+    PATCH.format("scenes-arrangement", "p28s28", "bagnet17-short", "own_head"),
 ]
 CNN = "results/scenes-arrangement/whole-image/seed0/resnet18/metrics.parquet"
 
@@ -56,17 +54,10 @@ def test_where_every_patch_knows_a_patch_method_succeeds(project: Path) -> None:
 def test_where_no_patch_knows_every_order_agnostic_rule_is_at_chance(
     project: Path, path: str
 ) -> None:
-    """Images are drawn one by one, as AUC's chance interval has it.
-
-    Intervals of ``metrics.parquet`` draw whole matched sets of scenes and are a fifth as wide; by
-    those, the highest vote of this BagNet lies below chance, which has no explanation yet.
-    """
-    predictions = pd.read_parquet((project / path).with_name("predictions.parquet"))
-    for name, rows in predictions[predictions["split"] == "test"].groupby("fusion"):
-        if plugins.load("fusions", str(name)).Fusion.order_agnostic:
-            probabilities, one_by_one = np.stack(list(rows["probabilities"])), np.arange(len(rows))
-            auc = evaluate(rows["label"].to_numpy(), probabilities, one_by_one, 0)["auc_macro"]
-            assert auc.low <= 0.5 <= auc.high, name
+    auc = image_auc(project / path)
+    for name in auc.index:
+        if plugins.load("fusions", name).Fusion.order_agnostic:
+            assert auc.loc[name, "low"] <= 0.5 <= auc.loc[name, "high"], name
 
 
 def test_where_no_patch_knows_a_rule_that_joins_places_does(project: Path) -> None:

@@ -17,6 +17,8 @@ With windows that overlap, the promise is about votes that are added or averaged
 seen in one half of a window, so the set of all windows does hold the arrangement, as the pieces
 of a jigsaw do. Cut into nine tiles (32 px of a 96 px image), every part lies whole in a tile, at
 the same place of it, and the promise holds for whatever does not know where the tiles were.
+That needs a side of 84 px or more that three divides: in a smaller one parts lie further apart, at
+another place of each, and the place tells the corner to whatever takes the highest vote.
 """
 
 from itertools import permutations
@@ -58,12 +60,12 @@ def layouts() -> np.ndarray:
 def geometry(size_px: int) -> tuple[int, int, int]:
     """Side of a part's box, step between boxes, and room for a random offset, in pixels.
 
-    The step is two thirds of the side where there is room, so that of nine tiles the four at the
-    corners hold a part each, whole and at the same place of the tile.
+    The step is two tiles of nine where there is room, so that the four tiles at the corners hold
+    a part each, whole and at the same place of the tile.
     """
     gap = max(MIN_GAP_PX, round(0.354 * size_px))
     box = ceil(0.43 * (size_px - gap))
-    step = max(box + gap, round(2 * size_px / 3))
+    step = max(box + gap, 2 * (size_px // 3))
     return box, step, size_px - box - step
 
 

@@ -51,7 +51,8 @@ class Dataset:
     Parameters
     ----------
     image_size_px : int
-        Side of the square images, at least 48; 96 is what the cues were tuned for.
+        Side of the square images, at least 48; 96 is what the cues were tuned for. For an
+        arrangement, 84 or more and a multiple of three: cut it into nine tiles.
     seed : int
         Chooses the images.
     cue : str
