@@ -6,7 +6,7 @@ A draw is an integer weight per image, so every metric is
 computed as a weighted one, for all draws at once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -69,13 +69,13 @@ def draw_groups(group_of: np.ndarray, seed: int, n_draws: int = N_DRAWS) -> np.n
     return found
 
 
-def numbered(groups: Iterable[str]) -> np.ndarray:
+def numbered(groups: Iterable[Hashable]) -> np.ndarray:
     """Number groups from 0 in order of appearance: int64 array, (n_images,).
 
     >>> numbered(["b", "a", "b"])
     array([0, 1, 0])
     """
-    numbers: dict[str, int] = {}
+    numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in groups], dtype=np.int64)
 
 

@@ -21,7 +21,10 @@ RUN: Columns = {
 
 ESTIMATE: Columns = {
     "value": (FLOAT, "of the images as they are"),
-    "low": (FLOAT, "lower end of the 95 % bootstrap interval, images resampled"),
+    "low": (
+        FLOAT,
+        "lower end of the 95 % bootstrap interval, images resampled, those of a group together",
+    ),
     "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
     "n_images": (INT, "images behind the value"),
 }

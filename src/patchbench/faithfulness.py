@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from patchbench.metrics import COVERAGE, Estimate, draw_weights
+from patchbench.bootstrap import Estimate, draw_groups, estimate
 
 FRACTIONS = np.linspace(0.0, 1.0, 11)
 # cells that are taken away: the same grid for every map, so that coarse maps have no advantage
@@ -239,10 +239,7 @@ def points_at_mask(cam: np.ndarray, mask: np.ndarray) -> bool:
     return bool(mask[int(y * mask.shape[0]), int(x * mask.shape[1])])
 
 
-def mean_over_images(values: np.ndarray, seed: int) -> Estimate:
-    """Mean of one value per image, (n_images,), with its bootstrap interval over images."""
-    weights = draw_weights(len(values), seed)
-    draws = weights @ np.asarray(values, np.float64) / weights.sum(axis=1)
-    tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(draws[1:], [tail, 1 - tail])
-    return Estimate(float(draws[0]), float(low), float(high))
+def mean_over_images(values: np.ndarray, group_of: np.ndarray, seed: int) -> Estimate:
+    """Mean of one value per image, (n_images,), with its bootstrap interval over their groups."""
+    weights = draw_groups(group_of, seed)
+    return estimate(weights @ np.asarray(values, np.float64) / weights.sum(axis=1))

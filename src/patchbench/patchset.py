@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from patchbench.bootstrap import numbered
 from patchbench.errors import UserError
 from patchbench.io import read_array, read_table
 
@@ -68,6 +69,22 @@ def refuse_holes(embeddings: np.ndarray, where: str) -> None:
             f"{n_bad} of {len(embeddings)} embeddings ({where}) hold NaN or infinite values; "
             "look at the loss curves and settings of the encoder that made them"
         )
+
+
+def groups_of_rows(images: Path, image_rows: np.ndarray) -> np.ndarray:
+    """Group of images of a dataset, numbered from 0 as they come, for draws of whole groups.
+
+    Parameters
+    ----------
+    images : Path
+        ``images.parquet`` of the dataset.
+    image_rows : int array, (n_images,)
+
+    Returns
+    -------
+    int array, (n_images,)
+    """
+    return numbered(read_table(images, "images")["group"].to_numpy()[image_rows])
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,8 @@ class Subject:
     ----------
     labels : int array, (n_images,)
         True classes.
+    group_of : int array, (n_images,)
+        Group of each image, from 0; images of a group are drawn together.
     fusions : tuple of str
         How votes are joined: mean_probability and mean_logit, or "none" for a CNN.
     votes : float array, (n_images, n_patches, n_classes), or None
@@ -57,6 +59,7 @@ class Subject:
     """
 
     labels: np.ndarray
+    group_of: np.ndarray
     fusions: tuple[str, ...]
     votes: np.ndarray | None = None
     centers: np.ndarray | None = None

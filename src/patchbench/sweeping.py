@@ -12,10 +12,10 @@ import pandas as pd
 from patchbench import noise, plugins
 from patchbench.auc import auc_draws, macro_auc
 from patchbench.bags import Bags
+from patchbench.bootstrap import draw_groups
 from patchbench.cost import Stopwatch
 from patchbench.cross_fit import decide
 from patchbench.evaluation import BOOTSTRAP_SEED, PREFERRED_FUSION
-from patchbench.metrics import draw_weights
 from patchbench.noise import Kept
 from patchbench.patch_logits import patch_logits
 from patchbench.patchset import gather
@@ -93,6 +93,8 @@ class Bench:
         Seed of the study.
     scored : int array, (n_train,)
         Which of the scored train patches these are.
+    group_of : int array, (n_test_images,)
+        Group of each test image, from 0; images of a group are drawn together.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class Bench:
         rule: tuple[str, Any],
         seed: int,
         scored: np.ndarray,
+        group_of: np.ndarray,
     ) -> None:
         self._classifier, self._rule, self._seed = classifier, rule, derive(seed, "sweep")
         self.watch = Stopwatch()
@@ -116,7 +119,7 @@ class Bench:
             np.unique(part["image_row"].to_numpy(), return_inverse=True)[1]
             for part in (train, test)
         )
-        self._draws = draw_weights(int(self._test_image_of[-1]) + 1, BOOTSTRAP_SEED)
+        self._draws = draw_groups(group_of, BOOTSTRAP_SEED)
         first = np.searchsorted(self._test_image_of, np.arange(self._draws.shape[1]))
         self._image_labels = self._test_labels[first]
         self._scored = scored

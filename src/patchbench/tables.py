@@ -94,8 +94,8 @@ COLUMNS: dict[str, Columns] = {
             "masks also pointing_game, energy_in_mask, mask_share",
         ),
         "value": (FLOAT, "0-1, mean over test images"),
-        "low": (FLOAT, "lower end of the 95 % bootstrap interval, images resampled"),
-        "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
+        "low": _ESTIMATE["low"],
+        "high": _ESTIMATE["high"],
         "n_images": (INT, "test images measured"),
     },
     "detection": _DETECTED
@@ -182,11 +182,8 @@ COLUMNS: dict[str, Columns] = {
             "classes, 0-2), ece (expected calibration error, 15 bins)",
         ),
         "value": (FLOAT, "on the test split"),
-        "low": (
-            FLOAT,
-            "lower end of the 95 % bootstrap interval, images resampled, those of a group together",
-        ),
-        "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
+        "low": _ESTIMATE["low"],
+        "high": _ESTIMATE["high"],
         "n_images": (INT, "test images"),
     },
     "fusion_tests": _RUN

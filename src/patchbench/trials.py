@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from patchbench.bootstrap import COVERAGE, draw_groups, estimate
 from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.metrics import COVERAGE, draw_weights, estimate
 from patchbench.paired import difference
 from patchbench.study import NONE
 
@@ -47,13 +47,16 @@ class Trials:
     ----------
     labels : int array, (n_images,)
         True classes.
+    group_of : int array, (n_images,)
+        Group of each image, from 0; images of a group are drawn together.
     """
 
     labels: np.ndarray
+    group_of: np.ndarray
     weights: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        weights = draw_weights(len(self.labels), BOOTSTRAP_SEED, N_BOOTSTRAPS)
+        weights = draw_groups(self.group_of, BOOTSTRAP_SEED, N_BOOTSTRAPS)
         self.weights = weights.astype(np.float64)
         self._totals = self.weights.sum(axis=1)
         present = np.unique(self.labels)

@@ -54,6 +54,7 @@ def make_subject(**changes: Any) -> Subject:
     features = embeddings.reshape(N_IMAGES, PATCHES**2, -1).mean(axis=1)
     known: dict[str, Any] = {
         "labels": LABELS,
+        "group_of": np.arange(N_IMAGES),
         "fusions": ("mean_probability", "mean_logit"),
         "votes": ask(images),
         "cells": cells,

@@ -2,13 +2,14 @@
 
 from argparse import Namespace
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from patchbench.io import write_array, write_table
+from patchbench.io import read_table, write_array, write_table
 from patchbench.stages import detect
 
 N_IMAGES, PER_IMAGE = 8, 4
@@ -117,3 +118,13 @@ def test_train_is_seen_in_the_map_of_the_true_class_and_test_in_that_of_the_pred
 def test_labels_of_test_are_handed_to_nobody(args: Namespace) -> None:
     test = detect.view(args, asked(args, "test"), "test")
     assert test.labels is None and test.folds is None
+
+
+def test_images_of_a_group_are_drawn_together(args: Namespace, tmp_path: Path) -> None:
+    images = read_table(args.images.with_suffix(".parquet"), "images")
+    scenes = images.assign(group=[f"scene{i // 2}" for i in range(len(images))])
+    write_table(tmp_path / "images.parquet", scenes, "images")
+    asked = Namespace(index=args.index, images=tmp_path / "images.npy")
+    drawn = detect.draws(asked, "train")
+    assert drawn.shape[1] == 6
+    np.testing.assert_array_equal(drawn[:, ::2], drawn[:, 1::2])

@@ -43,16 +43,24 @@ def run(experiment: Any, subject: Subject) -> pd.DataFrame:
 
 def test_one_bootstrap_for_all_draws_is_the_mean_of_the_bootstraps_of_each() -> None:
     draws = [softmax(RNG.normal(size=(N_IMAGES, N_CLASSES))).round(1) for _ in range(4)]
-    score = Trials(LABELS).score(draws)["auc_macro"]
+    score = Trials(LABELS, np.arange(N_IMAGES)).score(draws)["auc_macro"]
     weights = draw_weights(N_IMAGES, BOOTSTRAP_SEED, N_BOOTSTRAPS)
     each = np.array([macro_auc(LABELS, probabilities, weights) for probabilities in draws])
     np.testing.assert_allclose(score.over_images, each.mean(axis=0))
     np.testing.assert_allclose(score.by_draw, each[:, 0])
 
 
+def test_images_of_a_group_are_drawn_together() -> None:
+    draws, halves = [softmax(RNG.normal(size=(N_IMAGES, N_CLASSES)))], np.arange(N_IMAGES) // 2
+    score = Trials(LABELS, halves).score(draws)["accuracy"]
+    right = draws[0].argmax(axis=1) == LABELS
+    weights = draw_weights(N_IMAGES // 2, BOOTSTRAP_SEED, N_BOOTSTRAPS)[:, halves]
+    np.testing.assert_allclose(score.over_images, weights @ right / weights.sum(axis=1))
+
+
 def test_accuracy_and_log_loss_are_means_over_images_and_draws() -> None:
     draws = [softmax(RNG.normal(size=(N_IMAGES, N_CLASSES))) for _ in range(3)]
-    scores = Trials(LABELS).score(draws)
+    scores = Trials(LABELS, np.arange(N_IMAGES)).score(draws)
     right = [np.mean([p[i].argmax() == y for i, y in enumerate(LABELS)]) for p in draws]
     loss = [np.mean([-np.log(p[i, y]) for i, y in enumerate(LABELS)]) for p in draws]
     np.testing.assert_allclose(scores["accuracy"].by_draw, right)
@@ -71,7 +79,7 @@ def test_votes_that_say_nothing_say_nothing_however_few_are_left() -> None:
 
 
 def test_images_of_one_class_have_no_auc_but_an_accuracy() -> None:
-    scores = Trials(np.zeros(5, int)).score([np.full((5, 2), 0.5)])
+    scores = Trials(np.zeros(5, int), np.arange(5)).score([np.full((5, 2), 0.5)])
     assert np.isnan(scores["auc_macro"].over_images).all()
     assert scores["accuracy"].over_images[0] == 1
 
@@ -235,7 +243,9 @@ def test_who_looks_at_the_arrangement_falls() -> None:
         bars = pixels.reshape(len(pixels), N_CLASSES, 8, IMAGE_PX, 3).mean(axis=(2, 3, 4))
         return bars[:, None] / 20
 
-    subject = Subject(labels=LABELS, fusions=("none",), images=images, ask=ask)
+    subject = Subject(
+        labels=LABELS, group_of=np.arange(N_IMAGES), fusions=("none",), images=images, ask=ask
+    )
     frame = run(shuffle.Experiment(tiles_per_side=[1, 3], n_draws=3), subject)
     auc = frame[(frame["measure"] == "auc_macro") & (frame["policy"] == "shuffled")]
     auc = auc.set_index("amount")
@@ -252,7 +262,10 @@ def test_more_tiles_than_pixels_are_refused() -> None:
 
 
 def parts_of(ask: Any, labels: np.ndarray = LABELS) -> pd.Series:
-    subject = Subject(labels=labels, fusions=("none",), images=make_images(), ask=ask)
+    each = np.arange(len(labels))
+    subject = Subject(
+        labels=labels, group_of=each, fusions=("none",), images=make_images(), ask=ask
+    )
     frame = run(interaction.Experiment(sides_px=[4, 8]), subject)
     return frame.set_index(["measure", "policy", "amount"])["value"]
 

@@ -199,8 +199,15 @@ def test_pointing_hits_where_the_highest_place_stands() -> None:
 
 def test_the_interval_over_images_holds_the_mean() -> None:
     values = np.random.default_rng(0).random(60)
-    found = mean_over_images(values, 0)
+    found = mean_over_images(values, np.arange(60), 0)
     assert found.value == pytest.approx(values.mean(), abs=1e-6)
     assert found.low < found.value < found.high
-    alike = mean_over_images(np.full(5, 0.25), 0)
+    alike = mean_over_images(np.full(5, 0.25), np.arange(5), 0)
     assert (alike.low, alike.high) == pytest.approx((0.25, 0.25))
+
+
+def test_images_of_a_group_are_drawn_together() -> None:
+    values = np.repeat(np.random.default_rng(0).random(12), 5)
+    grouped = mean_over_images(values, np.arange(60) // 5, 0)
+    by_scene = mean_over_images(values[::5], np.arange(12), 0)
+    assert (grouped.low, grouped.high) == pytest.approx((by_scene.low, by_scene.high))

@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 
 from patchbench import plugins
+from patchbench.auc import macro_auc
 from patchbench.bags import Bags
+from patchbench.bootstrap import draw_groups
+from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.io import write_array
 from patchbench.split_bags import SplitBags
 from patchbench.sweeping import FUSED, IMAGE, Bench, best_on_val
@@ -13,6 +16,7 @@ from patchbench.sweeping import FUSED, IMAGE, Bench, best_on_val
 N_IMAGES, PER_IMAGE, N_CLASSES = 12, 6, 3
 N = N_IMAGES * PER_IMAGE
 LABELS = np.repeat(np.arange(N_IMAGES) % N_CLASSES, PER_IMAGE)
+SCENES = np.arange(N_IMAGES) // 2  # two images of a scene are drawn together
 
 
 def patches(first: int) -> pd.DataFrame:
@@ -34,7 +38,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     classifier.fit(rows[:N].copy(), LABELS, rows[N:].copy(), LABELS, N_CLASSES)
     rule = plugins.build("fusions", "max_probability", {})
     parts = patches(0), patches(N), [path], rng.uniform(-1, 1, (N, 2))
-    return Bench(classifier, *parts, ("max_probability", rule), 0, np.arange(N))
+    return Bench(classifier, *parts, ("max_probability", rule), 0, np.arange(N), SCENES)
 
 
 def test_every_step_drops_the_share_asked_for(bench: Bench) -> None:
@@ -97,3 +101,11 @@ def test_the_rule_is_chosen_on_val_and_the_plainest_of_equal_ones() -> None:
         Bags(1e3 * np.eye(2)[labels], np.ones(40, int), np.zeros((40, 2))), val.images
     )
     assert best_on_val(rules, certain)[0] == "mean_probability"
+
+
+def test_images_of_a_group_are_drawn_together(bench: Bench) -> None:
+    decided = bench.outcome(bench.plain, np.ones(N)).draws[IMAGE]
+    bags = Bags(bench.plain.logits, np.full(N_IMAGES, PER_IMAGE), np.zeros((N, 2)))
+    mean = bags.mean(bags.probabilities, np.ones(N))
+    together = macro_auc(LABELS[::PER_IMAGE], mean, draw_groups(SCENES, BOOTSTRAP_SEED))
+    np.testing.assert_allclose(decided, together)

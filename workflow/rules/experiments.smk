@@ -15,6 +15,7 @@ rule experiment:
         index=rules.index.output.index,
         report=rules.index.output.report,
         images=rules.prepare.output.images,
+        table=rules.prepare.output.table,
         embeddings=shards_of(rules.encode.output.embeddings),
         patch_logits=shards_of(rules.classify.output.patch_logits),
     output:

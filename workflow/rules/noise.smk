@@ -127,6 +127,7 @@ rule sweep:
     input:
         scores=rules.detect.output.scores,
         index=rules.index.output.index,
+        table=rules.prepare.output.table,
         report=rules.index.output.report,
         embeddings=shards_of(rules.encode.output.embeddings),
         patch_logits=shards_of(rules.classify.output.patch_logits),
@@ -154,8 +155,9 @@ rule sweep:
     shell:
         command(
             "sweep --classifier {wildcards.classifier} --spec {params.spec:q}"
-            " --state {input.classifier:q} --index {input.index:q} --embeddings {input.embeddings:q}"
-            " --patch-logits {input.patch_logits:q} --fusions {params.fusions:q}"
+            " --state {input.classifier:q} --index {input.index:q} --table {input.table:q}"
+            " --embeddings {input.embeddings:q} --patch-logits {input.patch_logits:q}"
+            " --fusions {params.fusions:q}"
             " --scores {input.scores:q} --fractions {params.fractions}"
             " --max-fit-mib {params.max_fit_mib} --out {output.sweep:q} --seed {wildcards.seed}"
         )
@@ -165,6 +167,7 @@ rule background:
     input:
         maps=grad_cam_files,
         index=rules.index.output.index,
+        table=rules.prepare.output.table,
         report=rules.index.output.report,
         patch_logits=shards_of(rules.classify.output.patch_logits),
     output:
@@ -182,6 +185,6 @@ rule background:
         "Splitting the votes on {wildcards.dataset} by background: {wildcards.encoder}, {wildcards.classifier}"
     shell:
         command(
-            "background --index {input.index:q} --patch-logits {input.patch_logits:q}"
-            " {params.maps} --out {output.background:q} --seed {wildcards.seed}"
+            "background --index {input.index:q} --table {input.table:q}"
+            " --patch-logits {input.patch_logits:q} {params.maps} --out {output.background:q} --seed {wildcards.seed}"
         )

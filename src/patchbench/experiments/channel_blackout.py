@@ -51,7 +51,7 @@ class Experiment:
 
     def rows(self, subject: Subject) -> Iterator[dict[str, Any]]:
         """Rows of table "experiments": ``amount`` is the share of channels taken away."""
-        channels, trials = subject.channels, Trials(subject.labels)
+        channels, trials = subject.channels, Trials(subject.labels, subject.group_of)
         if channels is None:
             raise ValueError("channel_blackout needs the last, linear step; give channels")
         fusion = NONE if subject.fusions == (NONE,) else MEAN_LOGIT

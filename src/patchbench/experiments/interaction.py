@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from patchbench.bootstrap import draw_groups, numbered
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.experiments._checks import check_count
-from patchbench.metrics import draw_weights
 from patchbench.sampling import draw
 from patchbench.seeds import derive
 from patchbench.study import NONE
@@ -75,7 +75,7 @@ class Experiment:
         chosen = draw(subject.labels, self.max_images, derive(self.seed, "experiment", "parts"))
         full = logits(subject, chosen, [], FILLS[0])
         own = np.arange(len(chosen)), full.argmax(axis=1)
-        weights = draw_weights(len(chosen), BOOTSTRAP_SEED)
+        weights = draw_groups(numbered(subject.group_of[chosen]), BOOTSTRAP_SEED)
         fusion = NONE if subject.fusions == (NONE,) else MEAN_LOGIT
         for fill, side_px in product(FILLS, self.sides_px):
             height_px, width_px = images.shape[1:3]

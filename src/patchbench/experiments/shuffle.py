@@ -57,7 +57,7 @@ class Experiment:
 
     def rows(self, subject: Subject) -> Iterator[dict[str, Any]]:
         """Rows of table "experiments": ``amount`` is the number of tiles per side."""
-        trials, n_images = Trials(subject.labels), len(subject.labels)
+        trials, n_images = Trials(subject.labels, subject.group_of), len(subject.labels)
         votes = subject.asked(lambda images, _: images)
         plain = {name: trials.score([decided(votes, name)]) for name in subject.fusions}
         for policy, turned in POLICIES.items():

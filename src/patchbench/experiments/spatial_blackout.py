@@ -64,7 +64,7 @@ class Experiment:
 
     def rows(self, subject: Subject) -> Iterator[dict[str, Any]]:
         """Rows of table "experiments": ``amount`` is the share of patches dropped."""
-        votes, trials = subject.votes, Trials(subject.labels)
+        votes, trials = subject.votes, Trials(subject.labels, subject.group_of)
         if votes is None:
             raise ValueError("spatial_blackout needs the logits of patches; give votes")
         values = {MEAN_LOGIT: votes.astype(np.float64), MEAN_PROBABILITY: softmax(votes)}

@@ -16,12 +16,13 @@ import pandas as pd
 
 from patchbench.auc import auc_draws
 from patchbench.bags import softmax
+from patchbench.bootstrap import draw_groups
 from patchbench.cost import Work
 from patchbench.evaluation import BOOTSTRAP_SEED, run_columns
 from patchbench.io import provenance, read_json, read_table, write_table
-from patchbench.metrics import Estimate, draw_weights, estimate, log_loss_draws, share_draws
+from patchbench.metrics import Estimate, estimate, log_loss_draws, share_draws
 from patchbench.noise import relative
-from patchbench.patchset import gather
+from patchbench.patchset import gather, groups_of_rows
 from patchbench.saliency import PREDICTED, patch_saliency
 
 N_SALIENCY = 10
@@ -33,6 +34,7 @@ CONFIDENT = 0.5
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this stage."""
     parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
+    parser.add_argument("--table", type=Path, required=True, help="images.parquet of the dataset")
     parser.add_argument("--patch-logits", type=Path, nargs="+", required=True, help="all shards")
     parser.add_argument("--maps", type=Path, help="folder of Grad-CAM maps, by stage explain")
     parser.add_argument("--out", type=Path, required=True, help="background.parquet to write")
@@ -44,8 +46,8 @@ def run(args: argparse.Namespace) -> Work:
     test = index[index["split"] == "test"].reset_index(drop=True)
     votes = softmax(gather(args.patch_logits, test))
     labels = test["label"].to_numpy()
-    image_of = np.unique(test["image_row"].to_numpy(), return_inverse=True)[1]
-    weights = draw_weights(int(image_of[-1]) + 1, BOOTSTRAP_SEED)
+    image_rows, image_of = np.unique(test["image_row"].to_numpy(), return_inverse=True)
+    weights = draw_groups(groups_of_rows(args.table, image_rows), BOOTSTRAP_SEED)
     rows = []
     for by, place, low, high, chosen in groups(args, test, image_of):
         group = {"by": by, "bin": place, "bin_low": low, "bin_high": high}

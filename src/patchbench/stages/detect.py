@@ -20,13 +20,14 @@ import pandas as pd
 from patchbench import plugins
 from patchbench.auc import binary_auc_draws
 from patchbench.bags import softmax
+from patchbench.bootstrap import draw_groups
 from patchbench.cost import Stopwatch, Work
 from patchbench.evaluation import BOOTSTRAP_SEED, run_columns
 from patchbench.io import provenance, read_array, read_state, read_table, write_state, write_table
-from patchbench.metrics import Estimate, draw_weights, estimate, log_loss_draws
+from patchbench.metrics import Estimate, estimate, log_loss_draws
 from patchbench.noise import PatchView
 from patchbench.patch_logits import patch_logits
-from patchbench.patchset import gather
+from patchbench.patchset import gather, groups_of_rows
 from patchbench.saliency import PREDICTED, TRUE, patch_saliency
 from patchbench.sampling import row_limits, sample
 from patchbench.split_bags import centers_of
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> Work:
     folded = fold_classifiers(args, classifier)
     train = view(args, folded, "train")
     val, test = (view(args, {WHOLE: classifier}, split) for split in ("val", "test"))
+    drawn = {"train": draws(args, "train"), "test": draws(args, "test")}
     scores, rows, total = dict[str, np.ndarray](), list[dict[str, Any]](), Stopwatch()
     for name, spec in args.detectors.items():
         detector = plugins.build("detectors", name, spec, seed=args.seed, threads=args.threads)
@@ -79,10 +81,10 @@ def run(args: argparse.Namespace) -> Work:
         about = args.about | {"detector": name}
         for split, seen in (("train", train), ("test", test)):
             if f"{split}/{name}" in scores:
-                found = background_auc(scores[f"{split}/{name}"], seen)
+                found = background_auc(scores[f"{split}/{name}"], seen, drawn[split])
                 took = {"work_s": watch.elapsed_s}
                 rows.append(row(about, split, "background_auc", found, seen.n_images, **took))
-    rows += leak(args, folded, train)
+    rows += leak(args, folded, train, drawn["train"])
     origin = provenance("detect", args.code, args.detectors)
     write_table(args.out / "detection.parquet", pd.DataFrame(rows), "detection", origin)
     write_state(args.out / "scores.npz", scores, origin)
@@ -170,17 +172,24 @@ def fold_classifiers(args: argparse.Namespace, classifier: Any) -> dict[int, Any
     return found
 
 
-def background_auc(scores: np.ndarray, patches: PatchView) -> Estimate:
+def draws(args: argparse.Namespace, split: str) -> np.ndarray:
+    """Draws of the images of a split, groups of them together: float (1 + n_draws, n_images)."""
+    index = read_table(args.index, "patches")
+    image_rows = np.unique(index["image_row"][index["split"] == split])
+    table = args.images.with_suffix(".parquet")
+    return draw_groups(groups_of_rows(table, image_rows), BOOTSTRAP_SEED)
+
+
+def background_auc(scores: np.ndarray, patches: PatchView, weights: np.ndarray) -> Estimate:
     """How well scores tell patches without any of the object from the others, by image."""
     if patches.foreground is None:
         return Estimate(*[float("nan")] * 3)
-    weights = draw_weights(patches.n_images, BOOTSTRAP_SEED)
     background = patches.foreground == 0
     return estimate(binary_auc_draws(background, scores, patches.image_of, weights))
 
 
 def leak(
-    args: argparse.Namespace, folded: dict[int, Any], train: PatchView
+    args: argparse.Namespace, folded: dict[int, Any], train: PatchView, own_weights: np.ndarray
 ) -> list[dict[str, Any]]:
     """Patch log-loss on train, out of fold, and on val, both by the classifiers of the folds.
 
@@ -192,7 +201,7 @@ def leak(
     index = read_table(args.index, "patches")
     val = index[index["split"] == "val"].reset_index(drop=True)
     image_of = np.unique(val["image_row"].to_numpy(), return_inverse=True)[1]
-    weights = draw_weights(int(image_of[-1]) + 1, BOOTSTRAP_SEED)
+    weights = draws(args, "val")
     labels = val["label"].to_numpy()
     on_val = [
         log_loss_draws(
@@ -200,7 +209,6 @@ def leak(
         )
         for fitted in folded.values()
     ]
-    own_weights = draw_weights(train.n_images, BOOTSTRAP_SEED)
     own = log_loss_draws(train.labels, train.probabilities, train.image_of, own_weights)
     return [
         row(args.about, "train", "log_loss", estimate(own), own_weights.shape[1]),

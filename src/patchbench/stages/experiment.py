@@ -18,7 +18,7 @@ from patchbench.devices import resolve
 from patchbench.evaluation import run_columns
 from patchbench.io import provenance, read_array, read_json, read_state, read_table, write_table
 from patchbench.networks.whole_image import open_cnn
-from patchbench.patchset import gather, refuse_holes
+from patchbench.patchset import gather, groups_of_rows, refuse_holes
 from patchbench.progress import progress
 from patchbench.sampling import draw
 from patchbench.seeds import derive
@@ -76,6 +76,11 @@ def run(args: argparse.Namespace) -> Work:
     return Work(len(found), "result", resolve(args.device), watch.elapsed_s)
 
 
+def _table(args: argparse.Namespace) -> Path:
+    path: Path = args.images.with_suffix(".parquet")
+    return path
+
+
 def open_whole(args: argparse.Namespace, needs: set[str]) -> Subject:
     """A CNN, restored."""
     fixed = {"seed": args.seed, "device": resolve(args.device), "threads": args.threads}
@@ -83,7 +88,7 @@ def open_whole(args: argparse.Namespace, needs: set[str]) -> Subject:
     plugins.preload(type(cnn).__module__)
     cnn.restore(read_state(args.cnn_state))
     images = read_array(args.images)
-    table = read_table(args.images.with_suffix(".parquet"), "images")
+    table = read_table(_table(args), "images")
     rows = np.flatnonzero(table["split"] == "test")
     labels = table["label"].to_numpy()
     rows = rows[draw(labels[rows], args.limit, derive(args.seed, "experiment"))]
@@ -93,7 +98,8 @@ def open_whole(args: argparse.Namespace, needs: set[str]) -> Subject:
 
         channels = channels_of(cnn, images, rows)
     model: dict[str, Any] = {"images": images[rows], "ask": asking.whole_image_cnn(cnn)}
-    return Subject(labels=labels[rows], fusions=(NONE,), channels=channels, **model)
+    own = {"labels": labels[rows], "group_of": groups_of_rows(_table(args), rows)}
+    return Subject(**own, fusions=(NONE,), channels=channels, **model)
 
 
 def open_patches(args: argparse.Namespace, needs: set[str]) -> Subject:
@@ -108,6 +114,7 @@ def open_patches(args: argparse.Namespace, needs: set[str]) -> Subject:
     side_px = read_json(args.index.with_name("extraction.json"))["image_size_px"]
     found: dict[str, Any] = {
         "labels": firsts["label"].to_numpy()[chosen],
+        "group_of": groups_of_rows(_table(args), rows),
         "fusions": (MEAN_PROBABILITY, MEAN_LOGIT),
         "centers": centers_of(of_one, side_px),
         "cells": of_one[["row", "col"]].to_numpy(),

@@ -40,6 +40,7 @@ from patchbench.io import (
     read_table,
     write_table,
 )
+from patchbench.patchset import groups_of_rows
 from patchbench.progress import progress
 from patchbench.sampling import draw
 from patchbench.seeds import derive
@@ -248,7 +249,11 @@ def _faithfulness(
             values |= _against_mask(cam, masks[row].astype(bool))
         for measure, value in values.items():
             found.setdefault(measure, []).append(value)
-    estimates = {m: mean_over_images(np.array(v), BOOTSTRAP_SEED) for m, v in found.items()}
+    table, rows = args.images.with_suffix(".parquet"), todo["image_row"].to_numpy()[chosen]
+    group_of = groups_of_rows(table, rows)
+    estimates = {
+        m: mean_over_images(np.array(v), group_of, BOOTSTRAP_SEED) for m, v in found.items()
+    }
     rows = [
         {"measure": measure, "value": e.value, "low": e.low, "high": e.high}
         for measure, e in estimates.items()

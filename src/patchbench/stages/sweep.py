@@ -22,6 +22,7 @@ from patchbench.evaluation import run_columns
 from patchbench.io import provenance, read_array, read_json, read_state, read_table, write_table
 from patchbench.metrics import estimate
 from patchbench.paired import difference
+from patchbench.patchset import groups_of_rows
 from patchbench.progress import progress
 from patchbench.sampling import row_limits, sample
 from patchbench.split_bags import centers_of, split_bags
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--spec", type=json.loads, default={}, help="JSON: settings of the entry")
     parser.add_argument("--state", type=Path, required=True, help="classifier.npz, fitted")
     parser.add_argument("--index", type=Path, required=True, help="index.parquet of the patches")
+    parser.add_argument("--table", type=Path, required=True, help="images.parquet of the dataset")
     parser.add_argument("--embeddings", type=Path, nargs="+", required=True, help="all shards")
     parser.add_argument("--patch-logits", type=Path, nargs="+", required=True, help="all shards")
     parser.add_argument("--fusions", type=json.loads, required=True, help="JSON: entry to settings")
@@ -92,7 +94,8 @@ def open_bench(args: argparse.Namespace) -> Bench:
     logits = [read_array(path) for path in args.patch_logits]
     rule = best_on_val(args.fusions, split_bags(index, logits, "val", side_px))
     parts = chosen.reset_index(drop=True), test, args.embeddings, centers_of(test, side_px)
-    return Bench(classifier, *parts, rule, args.seed, chosen.index.to_numpy())
+    group_of = groups_of_rows(args.table, np.unique(test["image_row"]))
+    return Bench(classifier, *parts, rule, args.seed, chosen.index.to_numpy(), group_of)
 
 
 def _row(
