@@ -17,18 +17,19 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
     """
     # cuBLAS reads this when the first CUDA context is made; without it, PyTorch refuses
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    deterministic, n_threads = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    mode, n_threads = torch.get_deterministic_debug_mode(), torch.get_num_threads()
     filling: Any = torch.utils.deterministic  # its stubs lack the switch
     fill = filling.fill_uninitialized_memory
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True)
+        # what use_deterministic_algorithms(True) does too, after importing PyTorch's compiler
+        torch.set_deterministic_debug_mode("error")
         # every operator used writes all of its output; filling it first only takes time
         filling.fill_uninitialized_memory = False
         torch.set_num_threads(threads)
         try:
             yield
         finally:
-            torch.use_deterministic_algorithms(deterministic)
+            torch.set_deterministic_debug_mode(mode)
             filling.fill_uninitialized_memory = fill
             torch.set_num_threads(n_threads)

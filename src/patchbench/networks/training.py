@@ -60,7 +60,7 @@ def train(
     what : str
         Name for progress and messages.
     checkpoint : Checkpoint or None
-        Where to keep how far the training is after every epoch, bound to the data and whatever
+        Where to keep how far the training is after every epoch but the last, bound to the data and whatever
         else ``batch_loss`` depends on; if it holds an earlier start of this very training, the
         epochs finished then are not trained again. The caller removes it.
 
@@ -97,7 +97,7 @@ def train(
         with torch.inference_mode():
             values = validation()
         course.finish(epoch, total / n_items, values)
-        if checkpoint is not None:
+        if checkpoint is not None and epoch < plan.epochs:  # after the last, the result is next
             checkpoint.keep(course)
     course.best.put_back()
     return _history(course.measured, course.best.epoch)
@@ -121,7 +121,7 @@ def _optimizer(
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": plan.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    optimizer = torch.optim.AdamW(groups, lr=plan.lr, betas=plan.betas)
+    optimizer = torch.optim.AdamW(groups, lr=plan.lr, betas=plan.betas, fused=True)
     if plan.schedule == "constant" or not n_steps:
         return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     # the schedule divides by the steps of its rise less one, so a rise of one step is no rise

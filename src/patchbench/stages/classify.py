@@ -29,11 +29,10 @@ def run(args: argparse.Namespace) -> Work:
     classifier = plugins.build(
         "classifiers", args.classifier, args.spec, seed=args.seed, threads=args.threads
     )
-    plugins.preload(type(classifier).__module__)
     classifier.restore(read_state(args.state))
     embeddings, watch = read_array(args.embeddings), Stopwatch()
     origin = provenance("classify", args.code, args.spec)
-    # no patch is enough to learn how many classes there are
+    # no patch is enough to learn how many classes there are, and to import what logits need
     n_classes = classifier.logits(np.empty((0, embeddings.shape[1]), np.float32)).shape[1]
     with ArrayWriter(args.out, (len(embeddings), n_classes), np.float32, origin) as logits:
         for start in range(0, len(embeddings), CHUNK_PATCHES):

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> Work:
     )
     encoder.restore(read_state(args.state))
     origin = provenance("encode", args.code, args.spec)
-    plugins.preload(type(encoder).__module__)
+    encoder.encode(pixels[:1])  # imports what it needs, which is no part of the work
     part = read_table(args.pixels.with_suffix(".parquet"), "patches")
     todo, watch = pieces(encoder, pixels, read_array(args.images), part), Stopwatch()
     with ArrayWriter(args.out, (len(pixels), encoder.dim), np.float32, origin) as embeddings:

@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> Work:
     }
     needs = {experiment.needs for experiment in todo.values()}
     subject = open_whole(args, needs) if args.cnn else open_patches(args, needs)
+    if subject.ask is not None and subject.images is not None:
+        subject.ask(subject.images[:1])  # imports what it needs, which is no part of the work
     parts, watch = [tables.empty("experiments")], Stopwatch()
     columns = {k: v for k, v in run_columns(args.about).items() if k != "fusion"}
     for name, experiment in progress(list(todo.items()), "experimenting", "experiment"):
@@ -85,7 +87,6 @@ def open_whole(args: argparse.Namespace, needs: set[str]) -> Subject:
     """A CNN, restored."""
     fixed = {"seed": args.seed, "device": resolve(args.device), "threads": args.threads}
     cnn = open_cnn(args.cnn, args.cnn_spec, **fixed)
-    plugins.preload(type(cnn).__module__)
     cnn.restore(read_state(args.cnn_state))
     images = read_array(args.images)
     table = read_table(_table(args), "images")
@@ -122,7 +123,6 @@ def open_patches(args: argparse.Namespace, needs: set[str]) -> Subject:
     classifier = plugins.build(
         "classifiers", args.classifier, args.classifier_spec, seed=args.seed, threads=args.threads
     )
-    plugins.preload(type(classifier).__module__)
     classifier.restore(read_state(args.classifier_state))
     if "votes" in needs:
         logits = gather([read_array(path) for path in args.patch_logits], patches)
@@ -148,7 +148,6 @@ def open_encoder(args: argparse.Namespace, patches: pd.DataFrame) -> Any:
         device=resolve(args.device),
         threads=args.threads,
     )
-    plugins.preload(type(encoder).__module__)
     encoder.restore(read_state(args.encoder_state))
     return encoder
 

@@ -5,12 +5,12 @@ is mapped with the same ones. The map shows embeddings as they are: no label is 
 """
 
 import argparse
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from patchbench import plugins
 from patchbench.cost import Stopwatch, Work
 from patchbench.io import provenance, read_table, write_table
 from patchbench.patchset import gather, refuse_holes
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> Work:
     sample = draw_patches(read_table(args.index, "patches"), args.seed)
     embeddings = gather(args.embeddings, sample)
     refuse_holes(embeddings, "test patches")
-    plugins.preload(__name__)
+    import_module("sklearn.manifold")  # which is no part of the work
     watch = Stopwatch()
     with watch:
         placed = lay_out(embeddings, derive(args.seed, "map_embeddings", "t-sne"), args.threads)
