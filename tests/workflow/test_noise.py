@@ -8,7 +8,7 @@ from harness import due
 
 STUDY = "results/studies/tiny"
 RUN = "results/scenes/p16s16/seed0/bagnet9/logistic"
-CNN = "results/scenes/whole-image/seed0/resnet18"
+CNN = "results/scenes/whole-image/seed0/small"
 
 
 def table(finished: Path, name: str) -> pd.DataFrame:
@@ -95,7 +95,8 @@ def test_votes_are_split_by_saliency_and_foreground(finished: Path) -> None:
 def test_maps_of_both_networks_are_measured(finished: Path) -> None:
     found = table(finished, "faithfulness")
     assert set(map(tuple, found[["encoder", "explain"]].values)) == {
-        ("resnet18", "gradcam"),
+        ("small", "gradcam"),
+        ("small", "evidence"),
         ("bagnet9", "gradcam"),
         ("bagnet9", "evidence"),
     }
@@ -125,8 +126,8 @@ def test_browser_holds_votes_evidence_influence_and_maps_of_test_images(finished
     assert np.abs(kept / 10_000 - fall).max() <= 0.51 / 10_000
     explained = pd.read_parquet(finished / CNN / "maps/gradcam/explained.parquet")
     places = [explained.index[explained["image_row"] == row][0] for row in rows]
-    assert found["mapped/resnet18"].tolist() == explained.loc[places, "predicted"].tolist()
-    assert found["maps/resnet18"].max(axis=(1, 2)).tolist() == [255] * len(rows)
+    assert found["mapped/small"].tolist() == explained.loc[places, "predicted"].tolist()
+    assert found["maps/small"].max(axis=(1, 2)).tolist() == [255] * len(rows)
     paid = found["attention/p16s16/bagnet9/none/abmil"] / 10_000
     np.testing.assert_allclose(paid.mean(axis=1), 1, atol=1e-3)
 
@@ -142,7 +143,7 @@ def test_overlays_show_test_images_with_their_maps_and_what_is_kept(finished: Pa
     maps = np.load(finished / CNN / "maps/gradcam/predicted.npy")
     explained = pd.read_parquet(finished / CNN / "maps/gradcam/explained.parquet")
     rows = [explained.index[explained["image_row"] == row][0] for row in table.index]
-    np.testing.assert_array_equal(found["maps/gradcam/resnet18"], maps[rows])
+    np.testing.assert_array_equal(found["maps/gradcam/small"], maps[rows])
     assert "maps/evidence/bagnet9" in found
     assert "maps/abmil/bagnet9" in found
     by_object = found["kept/oracle_mask"] * found["masks"]
@@ -165,7 +166,7 @@ def test_votes_are_weighed_by_what_detectors_say(finished: Path) -> None:
 def test_every_run_is_put_to_the_experiments_that_it_can_be_put_to(finished: Path) -> None:
     found = table(finished, "experiments").groupby(["encoder", "classifier"])["experiment"].unique()
     on_images = {"shuffle", "interaction", "channel_blackout"}
-    assert set(found["resnet18", "own_head"]) == on_images
+    assert set(found["small", "own_head"]) == on_images
     for classifier in ("logistic", "own_head"):
         assert set(found["bagnet9", classifier]) == on_images | {"spatial_blackout"}
 
@@ -188,7 +189,7 @@ def test_parts_of_a_bagnet_with_its_own_head_act_on_their_own(finished: Path) ->
     rows = table(finished, "experiments")
     r = rows[rows["measure"] == "pearson_r"].set_index(["encoder", "classifier"])["value"]
     np.testing.assert_allclose(r["bagnet9", "own_head"], 1, atol=1e-3)
-    assert (r["resnet18", "own_head"] < 0.9999).all()
+    assert (r["small", "own_head"] < 0.9999).all()
 
 
 def test_an_edited_detector_reruns_what_descends_from_it_only(finished: Path) -> None:
