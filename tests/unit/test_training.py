@@ -1,5 +1,7 @@
 """The training loop, again after a kill, what it feeds networks, and the whole-image CNN."""
 
+import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -249,6 +251,10 @@ def test_any_number_of_steps_can_be_planned(n_epochs: int) -> None:
     assert history["epoch"].max() == n_epochs
 
 
+# toy trainings take less time than their files
+kept_always = partial(Checkpoint, most_share=math.inf)
+
+
 class KilledError(Exception):
     """Stands for whatever ends a job."""
 
@@ -297,7 +303,7 @@ def test_a_training_killed_in_any_epoch_goes_on_to_the_same_bytes(
 ) -> None:
     how = {"schedule": schedule, "with_val": with_val}
     weights, history, _ = train_a_net(None, **how)
-    checkpoint = Checkpoint(tmp_path / "toy.npz", "key")
+    checkpoint = kept_always(tmp_path / "toy.npz", "key")
     with pytest.raises(KilledError):
         train_a_net(checkpoint, killed_in=killed_in, **how)
     again, history_again, trained = train_a_net(checkpoint, **how)
@@ -307,9 +313,20 @@ def test_a_training_killed_in_any_epoch_goes_on_to_the_same_bytes(
     assert all(again[name].tobytes() == value.tobytes() for name, value in weights.items())
 
 
+def test_a_file_that_costs_more_than_its_share_waits(tmp_path: Path) -> None:
+    weights, history, _ = train_a_net(None)
+    checkpoint = Checkpoint(tmp_path / "toy.npz", "key", most_share=0)
+    with pytest.raises(KilledError):
+        train_a_net(checkpoint, killed_in=4)
+    again, history_again, trained = train_a_net(checkpoint)
+    assert trained == [2, 3, 4, 5], "the first epoch is kept whatever it costs"
+    assert history_again.equals(history)
+    assert all(again[name].tobytes() == value.tobytes() for name, value in weights.items())
+
+
 def test_a_training_killed_twice_goes_on_twice(tmp_path: Path) -> None:
     weights, history, _ = train_a_net(None)
-    checkpoint = Checkpoint(tmp_path / "toy.npz", "key")
+    checkpoint = kept_always(tmp_path / "toy.npz", "key")
     for epoch in (2, 4):
         with pytest.raises(KilledError):
             train_a_net(checkpoint, killed_in=epoch)
@@ -322,7 +339,7 @@ def test_a_training_killed_twice_goes_on_twice(tmp_path: Path) -> None:
 def test_epochs_finished_before_a_kill_count_as_work_and_half_a_file_is_cleared(
     tmp_path: Path,
 ) -> None:
-    first, second = (Checkpoint(tmp_path / "toy.npz", "key") for _ in range(2))
+    first, second = (kept_always(tmp_path / "toy.npz", "key") for _ in range(2))
     with pytest.raises(KilledError):
         train_a_net(first, killed_in=3)
     (tmp_path / ".toy.npz.ab12").write_bytes(b"half")
@@ -335,7 +352,7 @@ def test_epochs_finished_before_a_kill_count_as_work_and_half_a_file_is_cleared(
 
 def test_a_checkpoint_changes_nothing_and_is_taken_away_on_demand(tmp_path: Path) -> None:
     weights, history, _ = train_a_net(None)
-    checkpoint = Checkpoint(tmp_path / "toy.npz", "key")
+    checkpoint = kept_always(tmp_path / "toy.npz", "key")
     kept, kept_history, _ = train_a_net(checkpoint)
     assert all(kept[name].tobytes() == value.tobytes() for name, value in weights.items())
     assert kept_history.equals(history)
@@ -350,16 +367,16 @@ def test_a_checkpoint_of_another_training_is_ignored_in_one_sentence(
 ) -> None:
     path = tmp_path / "toy.npz"
     with pytest.raises(KilledError):
-        train_a_net(Checkpoint(path, "key"), killed_in=3)
+        train_a_net(kept_always(path, "key"), killed_in=3)
     for key, lr in (("other code", 0.05), ("key", 0.06)):
         before = path.read_bytes()
         with pytest.raises(KilledError):
-            train_a_net(Checkpoint(path, key), killed_in=1, lr=lr)
+            train_a_net(kept_always(path, key), killed_in=1, lr=lr)
         assert path.read_bytes() == before, "nothing was finished, so nothing is overwritten"
         told = capsys.readouterr().err
         assert f"{path} is of a training with other settings, data or code" in told
     write_state(path, {"network.weight": np.zeros(3)})
-    _, _, trained = train_a_net(Checkpoint(path, "key"))
+    _, _, trained = train_a_net(kept_always(path, "key"))
     assert trained == [1, 2, 3, 4, 5]
 
 
@@ -367,7 +384,7 @@ def test_a_checkpoint_of_another_training_is_ignored_in_one_sentence(
 def test_a_damaged_checkpoint_is_ignored_in_one_sentence(
     tmp_path: Path, capsys, share: float
 ) -> None:
-    checkpoint = Checkpoint(tmp_path / "toy.npz", "key")
+    checkpoint = kept_always(tmp_path / "toy.npz", "key")
     with pytest.raises(KilledError):
         train_a_net(checkpoint, killed_in=3)
     whole = checkpoint.path.read_bytes()

@@ -158,11 +158,14 @@ class Effort:
         Work of the epochs that were finished before a kill.
     keeping : Stopwatch
         Time spent on the file since.
+    writing_s : float
+        The part of it that went into writing.
     began_s : float
         When this start began, on the clock of `time.perf_counter`.
     """
 
     earlier_s: float = 0.0
+    writing_s: float = 0.0
     keeping: Stopwatch = field(default_factory=Stopwatch)
     began_s: float = field(default_factory=time.perf_counter)
 
@@ -182,12 +185,16 @@ class Checkpoint:
         Where; four times the size of the network.
     key : str
         What the training depends on. A file with another key is ignored.
+    most_share : float
+        The file is written after an epoch if writing has taken no more than this share of the
+        training so far: a kill then costs more than one epoch only where epochs are short.
     effort : Effort
         Time that the training takes.
     """
 
     path: Path
     key: str = ""
+    most_share: float = 0.03
     effort: Effort = field(default_factory=Effort)
 
     def bound_to(self, *parts: object) -> "Checkpoint":
@@ -230,11 +237,14 @@ class Checkpoint:
         return {}
 
     def keep(self, course: Course) -> None:
-        """Write how far the training is, in place of what was there."""
-        work_s = np.array(self.effort.work_s)
-        with self.effort.keeping:
+        """Write how far the training is, in place of what was there, unless that costs too much."""
+        work_s, watch = self.effort.work_s, Stopwatch()
+        if self.effort.writing_s > self.most_share * work_s:
+            return
+        with self.effort.keeping, watch:
             key = np.frombuffer(self.key.encode(), np.uint8)
-            write_state(self.path, course.state() | {_KEY: key, _WORK: work_s})
+            write_state(self.path, course.state() | {_KEY: key, _WORK: np.array(work_s)})
+        self.effort.writing_s += watch.elapsed_s
 
     def remove(self) -> None:
         """Take the file away: the training has ended, and its result is safe."""

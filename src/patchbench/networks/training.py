@@ -60,9 +60,9 @@ def train(
     what : str
         Name for progress and messages.
     checkpoint : Checkpoint or None
-        Where to keep how far the training is after every epoch but the last, bound to the data
-        and whatever else ``batch_loss`` depends on; if it holds an earlier start of this very
-        training, the epochs finished then are not trained again. The caller removes it.
+        Where to keep how far the training is between epochs, bound to the data and whatever else
+        ``batch_loss`` depends on; if it holds an earlier start of this very training, the
+        epochs finished then are not trained again. The caller removes it.
 
     Returns
     -------
