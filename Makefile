@@ -1,12 +1,13 @@
 # Each target sets up .venv by itself from the pinned requirements, then works.
 PYTHON ?= python3
 CORES ?= $(shell nproc 2>/dev/null || echo 2)
+INPUTS ?= 100000
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup study test test-faults test-slurm lint format audit licences
+.PHONY: help setup study test test-faults fuzz test-slurm lint format audit licences
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -29,6 +30,9 @@ test: $(READY) ## run all tests
 
 test-faults: $(READY) ## kill runs, fill disks, damage files; long
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
+
+fuzz: $(READY) ## read 100,000 spoiled files (INPUTS=...), count what crashes; half an hour
+	PYTHONPATH=src:tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --jobs $(CORES)
 
 test-slurm: $(READY) ## run the workflow on a SLURM that is installed for it: root on Debian only
 	PATCHBENCH_SLURM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/workflow/test_slurm.py

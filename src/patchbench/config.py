@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
-from patchbench import grid, plan, plan_weights, plugins
+from patchbench import grid, plain, plan, plan_weights, plugins
 from patchbench.errors import UserError
 from patchbench.left_out import left_out
 from patchbench.literature import chosen_networks
@@ -31,6 +31,15 @@ _SECTIONS = (
 )
 # what a stage gives to everything it fits, so that no entry can set it
 FITTED: dict[str, Any] = {"seed": 0, "device": "cpu", "threads": 1}
+
+
+# JSON Schema takes 2.0 for an integer; commands of stages and names of folders do not
+_Validator = validators.extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: type(value) is int
+    ),
+)
 
 
 def typed(value: Any) -> Any:
@@ -62,6 +71,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
     UserError
         Naming the key, the value, what is expected and the way out.
     """
+    plain.refuse_others(config)
     _check_shape(config, yaml.safe_load(schema_path.read_text(encoding="utf-8")))
     lists = config["benchmark"]
     for section in _SECTIONS:
@@ -231,10 +241,15 @@ def _check_weights(config: Mapping[str, Any], entry: str, path: str | None) -> N
             f"config: {entry}.weights is {path!r}, but there is no such file; give "
             "'scratch', 'imagenet' or the path of a checkpoint"
         )
+    if path and set("{}") & set(path):
+        raise UserError(
+            f"config: {entry}.weights is {path!r}, and Snakemake takes what stands in braces for a "
+            "wildcard; rename the file"
+        )
 
 
 def _check_shape(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    error = best_match(Draft202012Validator(schema).iter_errors(config))
+    error = best_match(_Validator(schema).iter_errors(config))
     if error is not None:
         raise UserError(f"config: {_sentence(error)}")
 
@@ -252,8 +267,8 @@ def _sentence(error: ValidationError) -> str:
     if error.validator == "propertyNames" or "propertyNames" in error.absolute_schema_path:
         return (
             f"{where or 'the config'} has an entry named {error.instance!r}; names are lower-case "
-            "letters and digits joined by - or _, but not other folders there: whole-image, "
-            "studies, across-datasets; of classifiers none, pooled, embeddings, maps"
+            "letters and digits joined by - or _, at most 100, but not other folders there: "
+            "whole-image, studies, across-datasets; of classifiers none, pooled, embeddings, maps"
         )
     meaning = rule.get("description")
     return f"{where} is {error.instance!r}: {error.message}" + (f" ({meaning})" if meaning else "")

@@ -47,7 +47,7 @@ def load(files: Sequence[Path]) -> dict[str, Any]:
     for path in (ROOT / "config.yaml", *files):
         try:
             read = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{path} cannot be read as YAML ({reason}); give a config") from error
         if not isinstance(read, Mapping):

@@ -1,17 +1,14 @@
-"""Fetch files whole or not at all, from mirrors in order, and unpack archives safely."""
+"""Fetch files whole or not at all, from mirrors in order."""
 
 from __future__ import annotations
 
-import stat
-import tarfile
 import time
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
+from patchbench import limits
 from patchbench.errors import UserError
-from patchbench.io import replacing
 from patchbench.progress import progress
 from patchbench.written import count_written
 
@@ -155,105 +152,35 @@ class _Transfer:
             else:
                 response.raise_for_status()
                 self.resumed = response.status_code == 206
+                size = have if self.resumed else 0
+                self._check_size(size + _stated_bytes(response))
                 with self.part.open("ab" if self.resumed else "wb") as file:
                     for chunk in _chunks(response, self.part.name[1:-5]):
+                        size += len(chunk)
+                        self._check_size(size)
                         file.write(chunk)
         self.part.replace(output_file)
+
+    def _check_size(self, n_bytes: int) -> None:
+        most_gib = limits.current().max_download_gib
+        if n_bytes > most_gib * 2**30:
+            self.part.unlink(missing_ok=True)
+            raise UserError(
+                f"{self.part.name[1:-5]} is larger than {most_gib:g} GiB and is not downloaded "
+                "further; if that is right, raise max_download_gib"
+            )
+
+
+def _stated_bytes(response: Any) -> int:
+    """What a server says it will send; 0 where it does not say."""
+    stated = response.headers.get("Content-Length", "")
+    return int(stated) if stated.isdecimal() else 0
 
 
 def _chunks(response: Any, name: str) -> Iterator[bytes]:
     chunks: Iterable[bytes] = response.iter_content(_CHUNK_BYTES)
-    n_bytes = int(response.headers.get("Content-Length", _CHUNK_BYTES + 1))
+    n_bytes = _stated_bytes(response) or _CHUNK_BYTES + 1
     if n_bytes <= _CHUNK_BYTES:  # a bar for every small file would be noise
         yield from chunks
     else:
         yield from progress(chunks, f"Downloading {name}", "MiB", -(-n_bytes // _CHUNK_BYTES))
-
-
-def extract(
-    archive: Path,
-    folder: Path,
-    rename: Callable[[str], str | None] = lambda name: name,
-    max_gib: float = 50.0,
-) -> list[str]:
-    """Unpack the files of a zip or tar archive that nobody here has made.
-
-    Parameters
-    ----------
-    archive, folder : Path
-        What to unpack, and where to.
-    rename : callable
-        From a file's name in the archive to its path under ``folder``; None skips it.
-    max_gib : float
-        Unpacking more than this is refused.
-
-    Returns
-    -------
-    names : list of str
-        Paths written, relative to ``folder``, in the order of the archive.
-
-    Raises
-    ------
-    UserError
-        If it is no archive, is cut off or too large, or holds a path that leads out of
-        ``folder``, a link or a device.
-    """
-    left = int(max_gib * 2**30)
-    written = []
-    try:
-        for name, content in _members(archive, rename):
-            target = folder / _inside(name, archive)
-            with replacing(target) as temporary, temporary.open("wb") as file:
-                while chunk := content.read(_CHUNK_BYTES):
-                    left -= len(chunk)
-                    if left < 0:
-                        raise UserError(
-                            f"{archive.name} unpacks to more than {max_gib:g} GiB; "
-                            "if that is right, unpack it by hand"
-                        )
-                    file.write(chunk)
-            written.append(name)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
-        raise UserError(
-            f"{archive} cannot be unpacked ({error}); delete it and download it again"
-        ) from error
-    return written
-
-
-def _members(archive: Path, rename: Callable[[str], str | None]) -> Iterator[tuple[str, IO[bytes]]]:
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            for info in zipped.infolist():
-                name = None if info.is_dir() else rename(info.filename)
-                if name is not None:
-                    kind = stat.S_IFMT(info.external_attr >> 16)
-                    _refuse_special(kind in (0, stat.S_IFREG), info.filename, archive)
-                    with zipped.open(info) as content:
-                        yield name, content
-        return
-    with tarfile.open(archive, "r|*") as tar:
-        for member in tar:
-            name = None if member.isdir() else rename(member.name)
-            if name is not None:
-                _refuse_special(member.isfile(), member.name, archive)
-                content_or_none = tar.extractfile(member)
-                if content_or_none is not None:
-                    yield name, content_or_none
-
-
-def _refuse_special(is_plain: bool, name: str, archive: Path) -> None:
-    if not is_plain:
-        raise UserError(
-            f"{archive.name} holds {name!r}, a link or a device, and is not unpacked further; "
-            "look at it by hand"
-        )
-
-
-def _inside(name: str, archive: Path) -> PurePosixPath:
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.parts:
-        raise UserError(
-            f"{archive.name} holds {name!r}, which leads out of its folder, and is not unpacked "
-            "further; look at it by hand"
-        )
-    return path

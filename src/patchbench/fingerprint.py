@@ -15,6 +15,8 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+from patchbench.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[1]
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 DATA_SUFFIXES = (".csv", ".gz", ".json", ".yaml")
@@ -37,18 +39,53 @@ def fingerprint(*modules: str) -> str:
 def folder_digest(root: str | Path) -> str:
     """Twelve hex digits that change when a file below ``root`` comes, goes or is written.
 
-    Files count by path, size and time of writing; their content is not read.
+    Files count by path, size and time of writing; their content is not read. A folder that links
+    lead to several times, or round in a circle, counts once, a link that leads nowhere by itself.
+
+    Raises
+    ------
+    UserError
+        If a folder cannot be looked into.
     """
     digest, folders = sha256(), [Path(root).expanduser()]
+    seen = set[tuple[int, int]]()
     while folders:
-        with os.scandir(folders.pop()) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.is_dir():
-                    folders.append(Path(entry.path))
-                else:
-                    found = entry.stat()
-                    digest.update(f"{entry.path}\n{found.st_size}\n{found.st_mtime_ns}\n".encode())
+        folder = folders.pop()
+        try:
+            found = folder.stat()
+            if (found.st_dev, found.st_ino) in seen:
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            with os.scandir(folder) as entries:
+                in_order = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise UserError(
+                f"folder {folder} cannot be looked into ({error.strerror}); open it to reading, or "
+                "move it away"
+            ) from error
+        for entry in in_order:
+            if _is_folder(entry):
+                folders.append(Path(entry.path))
+            else:
+                found = _look(entry)
+                told = f"\n{found.st_size}\n{found.st_mtime_ns}\n"
+                digest.update(os.fsencode(entry.path) + told.encode())
     return digest.hexdigest()[:12]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _look(entry: os.DirEntry[str]) -> os.stat_result:
+    """Size and time of a file; of the link itself where it leads nowhere."""
+    try:
+        return entry.stat()
+    except OSError:
+        return entry.stat(follow_symlinks=False)
 
 
 def _closure(modules: tuple[str, ...]) -> set[str]:

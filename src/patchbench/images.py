@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
+from patchbench import limits
 from patchbench.records import BadImageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 RESIZE_MODES = ("crop", "squash", "pad")
-MAX_MEGAPIXELS = 80.0
-# above it, Pillow takes a file for an attack
-_PILLOW_MEGAPIXELS = 178.0
 _BAND_PX = 256
+# Pillow opens more, some of it by starting other programs (EPS by Ghostscript)
+_FORMATS = (
+    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000"),
+    *("PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"),
+)
 
 # What Pillow's readers raise on files that are cut off, mangled or no image at all.
-_DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+_DECODE_ERRORS = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error),
+    *(TypeError, OverflowError, KeyError),  # TIFFs whose numbers are of another kind or too large
+)
 
 
-def decode(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+def decode(source: Path | str | bytes, max_megapixels: float | None = None) -> np.ndarray:
     """Read one image as it is meant to be seen.
 
     The EXIF orientation is applied, transparency is laid on white, and grey, palette, CMYK
@@ -38,9 +45,9 @@ def decode(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -
     ----------
     source : path or bytes
         A file, or the content of one.
-    max_megapixels : float
-        Larger images are refused before their pixels are decoded; Pillow itself refuses
-        images above 179 megapixels.
+    max_megapixels : float or None
+        Larger images are refused before their pixels are decoded; None takes the limit that
+        holds (see `limits`).
 
     Returns
     -------
@@ -56,7 +63,7 @@ def decode(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -
 
 
 def decode_bands(
-    source: Path | str, max_megapixels: float = _PILLOW_MEGAPIXELS
+    source: Path | str, max_megapixels: float = limits.PILLOW_MEGAPIXELS
 ) -> tuple[int, int, Iterator[np.ndarray]]:
     """Read one large image as :func:`decode` does, converting only a band of rows at a time.
 
@@ -77,7 +84,7 @@ def decode_bands(
     return height, width, bands
 
 
-def decode_mask(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+def decode_mask(source: Path | str | bytes, max_megapixels: float | None = None) -> np.ndarray:
     """Read an object mask: a bool array (h, w), True on the object.
 
     On the object are the non-zero entries of a palette or one-bit image, and otherwise the
@@ -91,7 +98,7 @@ def decode_mask(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXE
     return np.asarray(values > values.max() / 2)
 
 
-def decode_values(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray:
+def decode_values(source: Path | str | bytes, max_megapixels: float | None = None) -> np.ndarray:
     """Read a picture whose numbers stand for something else than light: (h, w), as stored."""
     values = np.asarray(_load(source, max_megapixels))
     if values.ndim != 2:
@@ -99,18 +106,15 @@ def decode_values(source: Path | str | bytes, max_megapixels: float = MAX_MEGAPI
     return values
 
 
-def _load(source: Path | str | bytes, max_megapixels: float) -> Image:
+def _load(source: Path | str | bytes, max_megapixels: float | None) -> Image:
     from PIL import Image, UnidentifiedImageError
 
+    most = limits.current().max_image_megapixels if max_megapixels is None else max_megapixels
     try:
-        # max_megapixels says what is too large; Pillow would warn of half of what it refuses
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-        with image:
+        with _opened(source) as content, _recognized(content) as image:
             megapixels = image.width * image.height / 1e6
-            if megapixels > max_megapixels:
-                raise BadImageError(f"{megapixels:.0f} megapixels, more than {max_megapixels:g}")
+            if megapixels > most:
+                raise BadImageError(f"{megapixels:.0f} megapixels, more than {most:g}")
             image.load()
             return _upright(image)
     except FileNotFoundError as error:
@@ -118,10 +122,36 @@ def _load(source: Path | str | bytes, max_megapixels: float) -> Image:
     except UnidentifiedImageError as error:
         raise BadImageError("not an image") from error
     except Image.DecompressionBombError as error:
-        raise BadImageError(f"far more than {max_megapixels:g} megapixels") from error
+        raise BadImageError(f"far more than {most:g} megapixels") from error
     except _DECODE_ERRORS as error:
         reason = str(error).split("\n")[0] or type(error).__name__
         raise BadImageError(f"cannot be decoded: {reason}") from error
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more is read than it has; a damaged one may state any length."""
+
+    def __init__(self, path: Path | str) -> None:
+        super().__init__(io.FileIO(path))
+        self._end = os.fstat(self.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read ``size`` bytes, or what is left; no room is made for more."""
+        left = max(0, self._end - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+def _opened(source: Path | str | bytes) -> IO[bytes]:
+    return io.BytesIO(source) if isinstance(source, bytes) else _Bounded(source)
+
+
+def _recognized(content: IO[bytes]) -> Image:
+    from PIL import Image
+
+    # the limit says what is too large; Pillow would warn of half of what it refuses
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(content, formats=_FORMATS)
 
 
 def _upright(image: Image) -> Image:
@@ -131,7 +161,7 @@ def _upright(image: Image) -> Image:
         if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
             return image
         return ImageOps.exif_transpose(image)
-    except (*_DECODE_ERRORS, KeyError, TypeError):
+    except _DECODE_ERRORS:
         return image.copy()  # the pixels are fine, only the EXIF block is broken
 
 

@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from hashlib import sha256
 from importlib.metadata import version
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from patchbench import disks, tables
+from patchbench import arrays, disks, tables
 from patchbench.disks import replacing as replacing  # part of what this module gives
 from patchbench.errors import UserError
 
@@ -132,8 +131,9 @@ def write_array(
         rows[...] = array
 
 
-# arrays whose checksum was right when this process read them; a file written anew is another
-_CHECKED: set[tuple[Path, int, int, int]] = set()
+# bytes before the trailer of arrays whose checksum was right when this process read them; a file
+# written anew is another
+_CHECKED: dict[tuple[Path, int, int, int], int] = {}
 
 
 def read_array(path: Path | str) -> np.ndarray:
@@ -148,9 +148,16 @@ def read_array(path: Path | str) -> np.ndarray:
     found = path.stat()
     version = (path.resolve(), found.st_size, found.st_mtime_ns, found.st_ino)
     if version not in _CHECKED:
-        _checked_size(path)
-        _CHECKED.add(version)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+        _CHECKED[version] = _checked_size(path)
+    with path.open("rb") as file:
+        start = file.read(arrays.head_bytes())
+    try:
+        head = arrays.header(start)
+    except ValueError as error:
+        raise DamagedFileError(path, str(error)) from error
+    if head.end != _CHECKED[version]:
+        raise DamagedFileError(path, f"not the {head.end:,} bytes that its header says")
+    return np.memmap(path, head.dtype, "r", head.offset, head.shape, head.order)
 
 
 def _checked_size(path: Path) -> int:
@@ -165,7 +172,7 @@ def _checked_size(path: Path) -> int:
                 raise DamagedFileError(path, "no checksum at its end")
             file.seek(n_data)
             expected = json.loads(file.read(n_text))["sha256"]
-    except (ValueError, KeyError, TypeError, struct.error) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, struct.error) as error:
         raise DamagedFileError(path, f"no readable checksum at its end: {error}") from error
     if _file_hash(path, n_data) != expected:
         raise DamagedFileError(path, "checksum differs")
@@ -243,9 +250,10 @@ def read_json(path: Path | str) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         expected = content.pop("sha256")
-    except (ValueError, KeyError, AttributeError) as error:
+        found = _json_hash(content)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise DamagedFileError(path, str(error)) from error
-    if _json_hash(content) != expected:
+    if found != expected:
         raise DamagedFileError(path, "checksum differs")
     content.pop("provenance", None)
     return dict(content)
@@ -275,5 +283,7 @@ def read_state(path: Path | str) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     content = path.read_bytes()[: _checked_size(path)]
-    with np.load(BytesIO(content), allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+    try:
+        return arrays.archive(content)
+    except arrays.BROKEN as error:
+        raise DamagedFileError(path, str(error)) from error

@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 
 from patchbench import plugins
-from patchbench.errors import UserError
+from patchbench.errors import UserError, printable
+from patchbench.limits import Limits
 
 Pixels = tuple[np.ndarray, np.ndarray | None]
 """(h, w, 3) uint8 RGB, and a (h, w) bool mask of the object or None."""
 
 
 class BadImageError(Exception):
-    """One image cannot be used; `str()` of it is the reason, in words."""
+    """One image cannot be used; `str()` of it is the reason, in words and on one line."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(printable(reason))
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,10 @@ class Preparation:
     """Share of images that may be unusable before the preparation stops."""
     min_source_px: int = 8
     """Images with a smaller short side are unusable."""
+    max_image_megapixels: float = Limits.max_image_megapixels
+    """Images of more pixels are unusable, and not decoded."""
+    max_download_gib: float = Limits.max_download_gib
+    """Larger files are not downloaded, and archives of more than that not unpacked."""
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense."""
@@ -65,6 +73,12 @@ class Preparation:
         for name in ("val_fraction", "test_fraction", "max_bad_images"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be between 0 and 1")
+        _ = self.limits
+
+    @property
+    def limits(self) -> Limits:
+        """What is refused for its size."""
+        return Limits(self.max_image_megapixels, self.max_download_gib)
 
 
 def open_dataset(entry: str, spec: Mapping[str, Any]) -> tuple[Any, Preparation]:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from patchbench.download import extract, fetch
+from patchbench.download import fetch
 from patchbench.errors import UserError
+from patchbench.limits import Limits, hold
+from patchbench.unpacking import extract
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB; what is kept of a broken transfer is whole MiB
 CHECKSUM = sha256(CONTENT).hexdigest()
@@ -167,6 +169,22 @@ def test_no_server_at_all_is_told_in_one_sentence(tmp_path) -> None:
         url = gone.url("/a")
     with pytest.raises(UserError, match="connection failed"):
         fetch(url, CHECKSUM, tmp_path / "a", attempts=1)
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_file_above_the_limit_is_not_downloaded(server, tmp_path, stated: bool) -> None:
+    def answer(handler) -> None:
+        handler.send_response(200)
+        if stated:
+            handler.send_header("Content-Length", str(len(CONTENT)))
+        handler.end_headers()
+        handler.wfile.write(CONTENT)
+
+    server.answers["/a"] = answer
+    few = hold(Limits(max_download_gib=100 / 2**30))
+    with few, pytest.raises(UserError, match=r"a is larger than .* raise max_download_gib"):
+        fetch(server.url("/a"), CHECKSUM, tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
 
 
 def tar_with(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:

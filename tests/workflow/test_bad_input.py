@@ -1,5 +1,6 @@
 """What a user gets wrong ends in one sentence that says what, where and the way out."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,20 @@ from harness import ROOT, attempt
 from PIL import Image
 
 ABSENT = "mps" if torch.cuda.is_available() else "cuda"
+ROOT_NAME = 'it\'s "mine"; $(touch hacked)\n`touch hacked` -rf ü'
+CLASSES = ("cat's", "-dog <b>\n$(touch hacked)")
 TOLERANT = ("--config", "max_bad_images=0.05")
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes of twenty small photographs, and one that is none."""
-    root, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
-    for name in ("cat's", "dog <b>"):
-        (root / name).mkdir()
+    root, rng = tmp_path_factory.mktemp("photos") / ROOT_NAME, np.random.default_rng(0)
+    for name in CLASSES:
+        (root / name).mkdir(parents=True)
         for i in range(20):
             pixels = rng.integers(0, 256, (48, 56, 3), np.uint8)
-            Image.fromarray(pixels).save(root / name / f"{i} $(echo).png")
+            Image.fromarray(pixels).save(root / name / f"-{i} $(touch hacked)\n.png")
     (root / "cat's" / "broken.jpg").write_text("<html>not an image</html>")
     return root
 
@@ -31,7 +34,8 @@ def run(folder: Path, root: Path | str, *settings: str) -> tuple[int, str]:
     config = folder / "mine.yaml"
     config.write_text(
         "study: mine\n"
-        f"datasets: {{mine: {{type: image_folder, image_size_px: 48, root: {str(root)!r}}}}}\n"
+        "datasets: {mine: {type: image_folder, image_size_px: 48, "
+        f"root: {json.dumps(str(root))}}}}}\n"
         "benchmark: {datasets: [mine]}\n"
     )
     done = attempt(
@@ -57,8 +61,9 @@ def prepared(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_names_with_quotes_spaces_and_shell_signs_are_only_names(prepared: Path) -> None:
     images = pd.read_parquet(prepared / "results/mine/images.parquet")
-    assert set(images["class_name"]) == {"cat's", "dog <b>"}
-    assert "dog <b>/0 $(echo).png" in set(images["image_id"])
+    assert set(images["class_name"]) == set(CLASSES)
+    assert f"{CLASSES[1]}/-0 $(touch hacked)\n.png" in set(images["image_id"])
+    assert not list(prepared.rglob("hacked"))
 
 
 def test_one_bad_image_among_many_is_reported_not_hidden(

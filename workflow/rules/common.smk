@@ -17,6 +17,7 @@ from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
 from patchbench.fingerprint import fingerprint, folder_digest
+from patchbench.limits import Limits
 from patchbench.machine import COMMAND_VARIABLE
 from patchbench.records import open_dataset
 from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
@@ -36,15 +37,15 @@ try:
         name: open_dataset(name, config["datasets"][name])[0]
         for name in config["benchmark"]["datasets"]
     }
+    # a user's own folder is no file that Snakemake watches, so what is in it counts as a setting
+    sources = {
+        name: folder_digest(root) if (root := getattr(dataset, "root", None)) else ""
+        for name, dataset in datasets.items()
+    }
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
 needs_download = {name: dataset.needs_download for name, dataset in datasets.items()}
-# a user's own folder is no file that Snakemake watches, so what is in it counts as a setting
-sources = {
-    name: folder_digest(root) if (root := getattr(dataset, "root", None)) else ""
-    for name, dataset in datasets.items()
-}
 
 # jobs find the package in a plain clone, and the Python that runs Snakemake unless conda brings one
 prefix = f"set -euo pipefail; export PYTHONPATH={shlex.quote(SRC)}; "
@@ -97,9 +98,22 @@ def spec(section, key):
     return lambda w: json.dumps(config[section][w[key]], sort_keys=True)
 
 
+def limits_of(*names):
+    """Limits for all datasets, where they are not what holds anyway and would only rerun jobs."""
+    anyway = vars(Limits())
+    return {n: config[n] for n in names if config.get(n, anyway[n]) != anyway[n]}
+
+
+def download_spec(w):
+    """JSON text of a dataset entry, with the limit that holds for all downloads."""
+    common = limits_of("max_download_gib")
+    return json.dumps(common | config["datasets"][w.dataset], sort_keys=True)
+
+
 def dataset_spec(w):
-    """JSON text of a dataset entry, with the limit that holds for all datasets."""
+    """JSON text of a dataset entry, with the limits that hold for all datasets."""
     common = {"max_bad_images": config.get("max_bad_images", 0.01)}
+    common |= limits_of("max_image_megapixels")
     return json.dumps(common | config["datasets"][w.dataset], sort_keys=True)
 
 

@@ -14,7 +14,7 @@ rule download:
     conda:
         "../../envs/patchbench.yaml"
     params:
-        spec=spec("datasets", "dataset"),
+        spec=download_spec,
         about=about,
     message:
         "Downloading {wildcards.dataset}"

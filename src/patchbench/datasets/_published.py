@@ -12,9 +12,10 @@ from typing import ClassVar
 import numpy as np
 
 from patchbench import images
-from patchbench.download import extract, fetch
+from patchbench.download import fetch
 from patchbench.errors import UserError
 from patchbench.records import Pixels, Record
+from patchbench.unpacking import extract
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from patchbench import images
-from patchbench.download import extract, fetch, matches
+from patchbench.download import fetch, matches
 from patchbench.errors import UserError
 from patchbench.progress import progress
 from patchbench.records import BadImageError, Pixels, Record
+from patchbench.unpacking import extract
 
 METADATA_PATH = Path(__file__).with_name("flowers5.csv.gz")
 ARCHIVE_URL = "https://codeload.github.com/rui-yan/CS229-bagnet/tar.gz/f34fd567a048e5f067ed10956dd2f1d549360542"

@@ -17,7 +17,7 @@ def prepared(path: Path, how: Preparation) -> ArrayWindows:
         If it cannot be decoded, or is too small or too large for that.
     """
     try:
-        pixels = decode(path)
+        pixels = decode(path, how.max_image_megapixels)
     except BadImageError as error:
         way_out = "; --full-size reads it by windows" if "megapixels" in str(error) else ""
         raise UserError(f"{path}: {error}{way_out}") from error

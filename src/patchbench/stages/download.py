@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from patchbench import io
+from patchbench import io, limits
 from patchbench.cost import Work
 from patchbench.records import open_dataset
 
@@ -32,12 +32,13 @@ def run(args: argparse.Namespace) -> Work:
 
 def download(entry: str, spec: Mapping[str, Any], out: Path, code: str = "") -> int:
     """Fill ``out``, write ``complete.json`` last, and give the number of files."""
-    dataset, _ = open_dataset(entry, spec)
+    dataset, settings = open_dataset(entry, spec)
     complete = out / COMPLETE
     complete.unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     if dataset.needs_download:
-        dataset.download(out)
+        with limits.hold(settings.limits):
+            dataset.download(out)
     sizes = [
         path.stat().st_size
         for path in out.rglob("*")

@@ -17,6 +17,7 @@ standard error, the others are classified all the same, and the status is 1.
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -33,6 +34,8 @@ from patchbench.prediction.evidence_map import spread, thumbnail, write_map
 from patchbench.prediction.pictures import at_full_size, prepared
 from patchbench.progress import progress
 from patchbench.windows import Windows
+
+_LONGEST_BYTES = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,10 +89,12 @@ def names_of(paths: list[Path]) -> list[str]:
     """
     taken, names = set[str](), []
     for path in paths:
-        name, number = path.name, 1
+        # what is added to it has to fit as well
+        short = os.fsencode(path.name)[:_LONGEST_BYTES].decode("utf-8", "ignore")
+        name, number = short, 1
         while name.casefold() in taken:
             number += 1
-            name = f"{path.name}-{number}"
+            name = f"{short}-{number}"
         taken.add(name.casefold())
         names.append(name)
     return names

@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 
-from patchbench import disks, images, io, splits
+from patchbench import disks, images, io, limits, splits
 from patchbench.cost import Work
 from patchbench.errors import UserError
 from patchbench.progress import progress
@@ -71,7 +71,7 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     (out / "dataset.json").unlink(missing_ok=True)
     origin = io.provenance("prepare", code, spec)
-    with disks.told(out), ExitStack() as stack:
+    with disks.told(out), limits.hold(settings.limits), ExitStack() as stack:
         raw, raw_masks = (stack.enter_context(TemporaryFile(dir=out)) for _ in range(2))
         kept = _decode(wanted, settings, raw, raw_masks, threads, entry)
         classes = sorted({record.class_name for record in wanted})
@@ -98,6 +98,13 @@ def _unique(records: Sequence[Record], entry: str) -> Sequence[Record]:
         raise UserError(f"dataset {entry!r} names an image twice; image ids must be unique")
     if not records:
         raise UserError(f"dataset {entry!r} has no images; check its folder or its list")
+    for record in records:
+        # so Python writes names of files that are no text, and nothing else can write them again
+        if any("\ud800" <= letter <= "\udfff" for letter in record.image_id + record.class_name):
+            raise UserError(
+                f"dataset {entry!r} has an image {record.image_id!r}, whose name is no text in "
+                "UTF-8; rename it and the folders it is in"
+            )
     return records
 
 

@@ -1,5 +1,6 @@
 """TIFF and BigTIFF by window: only the tiles or strips that a window touches are decoded."""
 
+import math
 import struct
 import zlib
 from collections import OrderedDict
@@ -16,6 +17,7 @@ _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _CACHE_MIB = 32
 # tiles wider than this and than the image are no tiles
 _LARGEST_TILE_PX = 4096
+_LARGEST_PIECE_MIB = 512
 _GREY, _RGB, _YCBCR = 1, 2, 6
 _JPEG = (6, 7)
 _DAMAGED = (
@@ -140,6 +142,18 @@ class TiffWindows(Windows):
             self._segment_px = min(page.rowsperstrip, self.height_px), self.width_px
         self._decoded: OrderedDict[int, np.ndarray] = OrderedDict()
         self._mapped = self._map()
+        self._check_pieces()
+
+    def _check_pieces(self) -> None:
+        """Refuse tiles or strips that take more memory than any sound one, each alone."""
+        n_channels = self._page.samplesperpixel // self._n_planes
+        n_bytes = math.prod(self._segment_px) * n_channels * np.dtype(self._page.dtype).itemsize
+        if self._mapped is None and n_bytes > _LARGEST_PIECE_MIB * 2**20:
+            height, width = self._segment_px
+            raise UserError(
+                f"{self._origin.path} has pieces of {width:,} x {height:,} px, which only decode "
+                f"whole and take more than {_LARGEST_PIECE_MIB} MiB; export it again as tiled TIFF"
+            )
 
     def _map(self) -> np.ndarray | None:
         """Raw pixels, (planes, height, width, channels), where nothing needs decoding."""
