@@ -35,7 +35,9 @@ fuzz: $(READY) ## read 100,000 spoiled files (INPUTS=...), count what crashes; h
 	PYTHONPATH=src:tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --jobs $(CORES)
 
 test-slurm: $(READY) ## run the workflow on a SLURM that is installed for it: root on Debian only
-	PATCHBENCH_SLURM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/workflow/test_slurm.py
+	@# purged also if the tests are killed: a cluster that does not answer delays each start of Snakemake
+	trap 'tests/workflow/slurm-local.sh purge' EXIT; trap 'exit 1' HUP INT TERM; \
+	  PATCHBENCH_SLURM=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/workflow/test_slurm.py
 
 lint: $(READY) ## check style, types, rules and spelling
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@
 #   slurm-local.sh start       install what is missing, configure, wait until all nodes are idle
 #   slurm-local.sh crash n2    the node and all its jobs' processes die at once; `start` revives it
 #   slurm-local.sh purge       stop everything and forget it, configuration included
+#   slurm-local.sh available   start and purge: whether this machine can; the last line says why not
 #
 # Needs root and apt; neither systemd nor cgroups. Touches no configuration but its own, and ends
 # no process but those it started. Purge when done: while a configuration is there and its
@@ -28,7 +29,7 @@ born() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null; }
 alive() { # alive NAME: prints its pid
   local pid start
   read -r pid start 2>/dev/null <"$HOME_DIR/pids/$1" || return 1
-  [ "$(born "$pid")" = "$start" ] && echo "$pid"
+  [ -n "$start" ] && [ "$(born "$pid")" = "$start" ] && echo "$pid"
 }
 
 daemon() { # daemon NAME COMMAND...: start it unless it lives
@@ -37,6 +38,7 @@ daemon() { # daemon NAME COMMAND...: start it unless it lives
   alive "$name" >/dev/null && return
   setsid "$@" </dev/null >>"$HOME_DIR/logs/$name.out" 2>&1 &
   echo "$! $(born $!)" >"$HOME_DIR/pids/$name"
+  disown $!  # or this shell would tell of its end
 }
 
 within() { # within SECONDS COMMAND...: wait until it succeeds
@@ -62,7 +64,7 @@ install_missing() {
   { apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
     apt-get -qq -y install --no-install-recommends "${wanted[@]}" >/dev/null; } || status=$?
   if $ours; then rm $policy; fi
-  [ $status -eq 0 ] || fail "apt could not install ${wanted[*]}"
+  [ $status -eq 0 ] || fail "apt-get could not install ${wanted[*]}"
 }
 
 settings() {
@@ -103,7 +105,7 @@ GresTypes=gpu
 ReturnToService=2
 SchedulerParameters=bf_interval=2,sched_interval=2,batch_sched_delay=0,sched_min_interval=0
 KillWait=2
-SlurmdTimeout=15
+SlurmdTimeout=10
 UnkillableStepTimeout=180
 CONF
   for ((i = 1; i <= NODES; i++)); do
@@ -158,12 +160,12 @@ start() {
   sinfo -N -o '%N %t %c CPUs, %m MB, %G'
 }
 
-stop() {
+stop() { # stop [SIGNAL]: and wait until they are gone
   local file name pid
   for file in "$HOME_DIR"/pids/{slurmd-*,slurmctld,munged}; do
     name=$(basename "$file")
     if pid=$(alive "$name"); then
-      kill "$pid"
+      kill "$@" "$pid"
       within 15 test ! -e "/proc/$pid" || kill -9 "$pid"
     fi
     rm -f "$file"
@@ -196,16 +198,23 @@ purge() {
       scancel --state=RUNNING || true
       within 15 eval '[ -z "$(squeue -h --states=PENDING,RUNNING,COMPLETING)" ]' || true
     fi
-    stop
+    stop -9  # the controller would save for seconds what is forgotten at once
     rm -f $ETC/slurm.conf $ETC/gres.conf
   fi
   rm -rf "$HOME_DIR"
 }
 
+available() {
+  trap purge EXIT
+  start >/dev/null
+}
+
 [ "$(id -u)" -eq 0 ] || fail "needs root"
+command -v apt-get >/dev/null || fail "needs apt-get"
 case "${1:-}" in
   start) start ;;
   crash) crash "${2:?which node}" ;;
   purge) purge ;;
-  *) fail "start, crash NODE or purge" ;;
+  available) available ;;
+  *) fail "start, crash NODE, purge or available" ;;
 esac

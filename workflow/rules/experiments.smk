@@ -72,7 +72,7 @@ rule experiment_cnn:
         spec=spec("cnns", "cnn"),
         device=config.get("device", "auto"),
         about=about,
-        code=fingerprint("patchbench.stages.experiment", *EXPERIMENT_MODULES),
+        code=lambda w: fingerprint("patchbench.stages.experiment", *EXPERIMENT_MODULES),
     message:
         "Experimenting on {wildcards.dataset}: {wildcards.cnn} (seed {wildcards.seed})"
     shell:

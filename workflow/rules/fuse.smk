@@ -29,7 +29,7 @@ rule fuse:
         ),
         calibration=config.get("calibration", "none"),
         about=about,
-        code=fingerprint(
+        code=lambda w: fingerprint(
             "patchbench.stages.fuse",
             *fusion_modules("votes"),
             *fusion_modules("noise"),
@@ -65,7 +65,9 @@ rule fit_pooling:
         device=config.get("device", "auto"),
         threads_asked=config.get("train_threads", 1),
         about=about,
-        code=fingerprint("patchbench.stages.fit_pooling", *fusion_modules("embeddings")),
+        code=lambda w: fingerprint(
+            "patchbench.stages.fit_pooling", *fusion_modules("embeddings")
+        ),
     message:
         "Fitting rules on {wildcards.encoder} embeddings of {wildcards.dataset}"
     shell:
@@ -103,7 +105,9 @@ rule pool:
         rival=rival_option,
         device=config.get("device", "auto"),
         about=about,
-        code=fingerprint("patchbench.stages.pool", *fusion_modules("embeddings")),
+        code=lambda w: fingerprint(
+            "patchbench.stages.pool", *fusion_modules("embeddings")
+        ),
     message:
         "Deciding from {wildcards.encoder} embeddings of {wildcards.dataset}"
     shell:

@@ -103,7 +103,7 @@ rule collect:
     params:
         config=json.dumps(config, sort_keys=True),
         about=about,
-        code=fingerprint(
+        code=lambda w: fingerprint(
             "patchbench.stages.collect",
             *fusion_modules("votes"),
             *fusion_modules("noise"),
@@ -131,7 +131,7 @@ rule assess:
         "../../envs/patchbench.yaml"
     params:
         about=about,
-        code=fingerprint("patchbench.stages.assess"),
+        code=lambda w: fingerprint("patchbench.stages.assess"),
     message:
         "Comparing the methods of study {wildcards.study}"
     shell:
@@ -166,7 +166,7 @@ rule draw:
         "../../envs/patchbench.yaml"
     params:
         about=about,
-        code=fingerprint("patchbench.stages.draw", *FIGURE_MODULES),
+        code=lambda w: fingerprint("patchbench.stages.draw", *FIGURE_MODULES),
     message:
         "Drawing the figures of study {wildcards.study}"
     shell:
@@ -190,7 +190,7 @@ rule report:
         "../../envs/patchbench.yaml"
     params:
         about=about,
-        code=fingerprint("patchbench.stages.report", *FIGURE_MODULES),
+        code=lambda w: fingerprint("patchbench.stages.report", *FIGURE_MODULES),
     message:
         "Writing the report of study {wildcards.study}"
     shell:
