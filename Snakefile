@@ -17,6 +17,7 @@ include: "workflow/rules/fuse.smk"
 include: "workflow/rules/cnn.smk"
 include: "workflow/rules/noise.smk"
 include: "workflow/rules/experiments.smk"
+include: "workflow/rules/scaling.smk"
 include: "workflow/rules/report.smk"
 
 

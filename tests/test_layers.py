@@ -8,12 +8,14 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "patchbench"
 PLUGINS = {"datasets", "encoders", "classifiers", "fusions", "figures", "detectors", "explain"} | {
-    "experiments"
+    "experiments",
+    "ways",
 }
 JOINS = {
     "config",
     "plan",
     "plan_figures",
+    "plan_scaling",
     "plan_weights",
     "left_out",
     "report",

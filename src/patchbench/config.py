@@ -1,7 +1,7 @@
 """Check a config before anything runs: every mistake is one sentence with a way out."""
 
 from collections.abc import Mapping
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
-from patchbench import grid, plain, plan, plan_weights, plugins
+from patchbench import grid, plain, plan, plan_scaling, plan_weights, plugins
 from patchbench.errors import UserError
 from patchbench.left_out import left_out
 from patchbench.literature import chosen_networks
@@ -28,7 +28,10 @@ _SECTIONS = (
     "detectors",
     "explain",
     "experiments",
+    "ways",
 )
+# resident memory of a process that has imported PyTorch and built a ResNet-50 is 0.4 GiB
+LEAST_MEMORY_GIB = 0.5
 # what a stage gives to everything it fits, so that no entry can set it
 FITTED: dict[str, Any] = {"seed": 0, "device": "cpu", "threads": 1}
 
@@ -87,6 +90,7 @@ def check(config: Mapping[str, Any], schema_path: Path) -> None:
         _check_weights(config, f"cnns.{name}", plan_weights.cnn_weights_file(config, name))
     _check_noise(config)
     _check_experiments(config)
+    _check_scaling(config)
     for published, name in chosen_networks(config).items():
         if name not in lists["cnns"]:
             known = plugins.suggest(name, lists["cnns"])
@@ -162,6 +166,26 @@ def _check_experiments(config: Mapping[str, Any]) -> None:
                 raise UserError(
                     f"config: experiments.{name} on datasets.{dataset}: {error}"
                 ) from error
+
+
+def _check_scaling(config: Mapping[str, Any]) -> None:
+    """Ways can be built, and look at images of these sides under these limits."""
+    asked, ways = config["scaling"], config["benchmark"]["ways"]
+    sides_px, least = asked["sides_px"], asked["max_memory_gib"]
+    if any(later <= side for side, later in pairwise(sides_px)):
+        raise UserError(f"config: scaling.sides_px is {sides_px}; give sides that grow, each once")
+    if ways and least < LEAST_MEMORY_GIB:
+        raise UserError(
+            f"config: scaling.max_memory_gib is {least:g}, less than Python with PyTorch takes "
+            f"before it sees an image; give at least {LEAST_MEMORY_GIB:g}"
+        )
+    for name in ways:
+        needed = plan_scaling.open_way(config, name).least_px
+        if sides_px[0] < needed:
+            raise UserError(
+                f"config: scaling.sides_px begins with {sides_px[0]}, but ways.{name} looks at "
+                f"images of at least {needed} px; begin with {needed} or more"
+            )
 
 
 def _check_layers(config: Mapping[str, Any]) -> None:
@@ -268,7 +292,8 @@ def _sentence(error: ValidationError) -> str:
         return (
             f"{where or 'the config'} has an entry named {error.instance!r}; names are lower-case "
             "letters and digits joined by - or _, at most 100, but not other folders there: "
-            "whole-image, studies, across-datasets; of classifiers none, pooled, embeddings, maps"
+            "whole-image, studies, across-datasets, scaling; of classifiers none, pooled, "
+            "embeddings, maps"
         )
     meaning = rule.get("description")
     return f"{where} is {error.instance!r}: {error.message}" + (f" ({meaning})" if meaning else "")

@@ -32,7 +32,7 @@ COLUMNS = {
 _ORDER = (
     *("download", "fetch_weights", "prepare", "cut", "index", "fit_encoder", "encode"),
     *("map_embeddings", "fit_classifier", "classify", "fuse", "fit_pooling", "pool"),
-    *("cnn", "cnn_predict", "cnn_fold", "detect", "sweep", "background", "experiment"),
+    *("cnn", "cnn_predict", "cnn_fold", "detect", "sweep", "background", "experiment", "scale"),
 )
 _LAST = ("collect", "draw")
 

@@ -29,6 +29,7 @@ ON_DEVICE = (
     "cnn_predict",
     "explain",
     "experiment",
+    "scale",
 )
 PYTORCH = "PyTorch"
 ROOT = Path(__file__).resolve().parents[2]

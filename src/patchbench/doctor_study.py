@@ -96,6 +96,8 @@ def jobs(config: Mapping[str, Any]) -> Counter[str]:
 def _stage(path: str) -> str:
     """The stage that leaves a cost file."""
     folder, name = Path(path).parent, Path(path).name.removesuffix(".cost.json")
+    if folder.parent == Path("results/scaling"):
+        return "scale"
     if name == "predictions":
         in_cnns = folder.parts[2:3] == (WHOLE_IMAGE,)
         return "cnn_predict" if in_cnns else ("pool" if folder.name == "pooled" else "fuse")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
-from patchbench import plugins
+from patchbench import plan_scaling, plugins
 from patchbench.errors import UserError
 from patchbench.networks.whole_image import open_cnn
 from patchbench.patchset import shard_name
@@ -216,6 +216,7 @@ def cost_files(config: Config) -> list[str]:
     found.update(dict.fromkeys(_noise_costs(config)))
     found.update({f"{run.folder}/experiments.cost.json": None for run in experimented(config)})
     found.update({path.removesuffix("parquet") + "cost.json": None for path in map_files(config)})
+    found.update(dict.fromkeys(plan_scaling.cost_files(config)))
     return list(found)
 
 

@@ -61,6 +61,8 @@ class Study:
         ``summary``, ``source``.
     images : DataFrame
         Table ``all_images``: every image with its label, split and group.
+    scaling : DataFrame
+        Table of that name: memory and time against the side of images, of no dataset.
     class_metrics, method_tests, seed_summary, dataset_ranks : DataFrame
         Tables of those names: what the stage assess tells; empty where it was not run.
     """
@@ -89,6 +91,7 @@ class Study:
     run: dict[str, Any] = field(repr=False)
     methods: dict[str, dict[str, dict[str, Any]]] = field(repr=False)
     images: pd.DataFrame = field(default_factory=lambda: tables.empty("all_images"))
+    scaling: pd.DataFrame = field(default_factory=lambda: tables.empty("scaling"))
     class_metrics: pd.DataFrame = field(default_factory=lambda: tables.empty("class_metrics"))
     method_tests: pd.DataFrame = field(default_factory=lambda: tables.empty("method_tests"))
     seed_summary: pd.DataFrame = field(default_factory=lambda: tables.empty("seed_summary"))
@@ -132,5 +135,6 @@ def open_study(folder: Path, *, tested: bool = True) -> Study:
         methods=run.pop("methods"),
         run=run,
         images=read_table(folder / "images.parquet", "all_images"),
+        scaling=read_table(folder / "scaling.parquet", "scaling"),
         **{name: read_table(folder / f"{name}.parquet", name) for name in names if tested},
     )

@@ -12,6 +12,7 @@ from patchbench.columns import ESTIMATE as _ESTIMATE
 from patchbench.columns import FLOAT, INT, STRING, Columns
 from patchbench.columns import RUN as _RUN
 from patchbench.errors import UserError
+from patchbench.table_of_scaling import SCALING_COLUMNS
 from patchbench.tables_of_tests import TEST_COLUMNS as TEST_COLUMNS
 
 SPLITS = ("train", "val", "test")
@@ -269,7 +270,7 @@ COLUMNS["all_history"] = _FITTED | COLUMNS["history"]
 COLUMNS["all_faithfulness"] = _FITTED | COLUMNS["faithfulness"]
 COLUMNS["all_embedding_map"] = _FITTED | COLUMNS["embedding_map"]
 COLUMNS["all_images"] = {"dataset": _RUN["dataset"]} | COLUMNS["images"]
-COLUMNS |= TEST_COLUMNS
+COLUMNS |= TEST_COLUMNS | SCALING_COLUMNS
 
 
 def schema(name: str) -> pa.Schema:

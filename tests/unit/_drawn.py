@@ -10,6 +10,7 @@ from matplotlib.text import Text
 from patchbench import plugins, tables
 from patchbench.figures import _style as style
 from patchbench.study import Study
+from unit._synthetic_scaling import WAYS
 from unit._synthetic_study import make_study
 
 FIGURES = plugins.available("figures")
@@ -63,6 +64,11 @@ def parted() -> Study:
     return study
 
 
+def grown() -> Study:
+    """Images of growing sides, in every way."""
+    return make_study(n_encoders=1, n_fusions=1, ways=tuple(WAYS))
+
+
 def holed() -> Study:
     """No interval, no AUC for one encoder, no costs for another, nothing trained."""
     study = make_study(n_encoders=2, cnns=())
@@ -88,7 +94,7 @@ def without_results() -> Study:
 
 STUDIES = {
     f.__name__: cache(f)
-    for f in (make_study, tiny, crowded, sized, noisy, parted, holed, without_results)
+    for f in (make_study, tiny, crowded, sized, noisy, parted, grown, holed, without_results)
 }
 
 # what some studies are there for; the others are drawn by every figure
@@ -100,6 +106,7 @@ OF_INTEREST = {
         "fusion_matrix",
     ),
     "noisy": ("auc_against_runtime", "background_votes", "detector_sweep", "overlays"),
+    "grown": ("scaling",),
     "parted": (
         "blackout_curves",
         "error_consistency",

@@ -11,6 +11,7 @@ from patchbench.study import Study
 from unit._synthetic_browser import browsed
 from unit._synthetic_experiments import experiment_rows
 from unit._synthetic_noise import found_rows, seen, sweep_rows, vote_rows
+from unit._synthetic_scaling import scaling_rows
 from unit._synthetic_votes import fusion_tests, learned_rows, reliability_rows
 
 FUSIONS = ("center_weighted", "majority_vote", "max_logit", "mean_logits", "mean_probability")
@@ -41,6 +42,7 @@ def make_study(
     classes: Sequence[str] | None = None,
     detectors: Sequence[str] = (),
     experiments: Sequence[str] = (),
+    ways: Sequence[str] = (),
     browse: bool = False,
 ) -> Study:
     """Make a study whose numbers look like real ones; the same arguments give the same study."""
@@ -74,7 +76,11 @@ def make_study(
     ]
     swept = [run for run in voted if detectors and run[3] != "majority_class"]
     lists = {"datasets": datasets, "seeds": list(range(n_seeds)), "detectors": list(detectors)}
-    lists |= {"fusions": list(FUSIONS[:n_fusions]), "experiments": list(experiments)}
+    lists |= {
+        "fusions": list(FUSIONS[:n_fusions]),
+        "experiments": list(experiments),
+        "ways": list(ways),
+    }
     config = {"patches": {p: SIZES[p] for p in patches}, "benchmark": lists, "fusions": _RULES}
     config |= {"experiments": {name: {} for name in experiments}}
     pictures = {name: _thumbnails(len(class_names), rng) for name in datasets}
@@ -100,6 +106,7 @@ def make_study(
         background=_frame([r for s in swept for r in vote_rows(s)], "background"),
         faithfulness=_frame([], "all_faithfulness"),
         experiments=_frame(tried, "experiments"),
+        scaling=_frame(scaling_rows(ways), "scaling"),
         extraction={f"{d}/{p}": _EXTRACTION | sizes[p] for d, p in places},
         thumbnails=pictures,
         overlays={

@@ -48,9 +48,10 @@ def page(study: Study, folder: Path) -> str:
 def test_page_is_well_formed_and_refers_to_nothing_outside(tmp_path: Path) -> None:
     (tmp_path / "scenes").mkdir()
     (tmp_path / "scenes" / "roc_curves.svg").write_text("<svg/>", encoding="utf-8")
-    text = page(make_study(), tmp_path)
+    text = page(make_study(ways=("resnet50", "bagnet33-patches")), tmp_path)
     parsed = Page(text)
     assert parsed.open == []
+    assert 'id="scaling"' in text and "longer than 600 s" in text
     for tag, attributes in parsed.tags:
         for name in ("src", "href"):
             target = attributes.get(name) or "#"

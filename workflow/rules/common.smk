@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 SRC = f"{workflow.basedir}/src"
 sys.path.insert(0, SRC)
 
-from patchbench import cluster, disks, plan, plan_figures, plan_weights
+from patchbench import cluster, disks, plan, plan_figures, plan_scaling, plan_weights
 from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
@@ -82,6 +82,8 @@ wildcard_constraints:
     classifier=one_of(config["classifiers"]),
     cnn=one_of(config["cnns"]),
     explain=one_of(config["explain"]),
+    way=one_of(config["ways"]),
+    task=one_of(config["scaling"]["tasks"]),
     study=re.escape(config["study"]),
     seed=r"\d+",
     shard=r"\d{5}-of-\d{5}",
@@ -160,11 +162,11 @@ def chosen(section):
     return {name: config[section][name] for name in config["benchmark"][section]}
 
 
-def command(arguments):
+def command(arguments, threads="{threads}"):
     """The command of a stage: who the job is, what it may use, where it tells."""
     return (
         f"python -m patchbench {arguments} --about {{params.about:q}} --code {{params.code:q}}"
-        " --threads {threads} --cost {output.cost:q} > {log:q} 2>&1"
+        f" --threads {threads} --cost {{output.cost:q}} > {{log:q}} 2>&1"
     )
 
 

@@ -10,6 +10,7 @@ PAGE_PARTS = [
         "template.html",
         "browser.html",
         "methods.html",
+        "scaling.html",
         "style.css",
         "browser.css",
         "table.js",
@@ -62,6 +63,7 @@ rule collect:
             for name in EXPLAINED
         ],
         [f"{run.folder}/experiments.parquet" for run in plan.experimented(config)],
+        plan_scaling.files(config),
         expand(list(rules.prepare.output), dataset=config["benchmark"]["datasets"]),
         expand(
             list(rules.index.output),
@@ -90,6 +92,7 @@ rule collect:
         background=f"{STUDY}/background.parquet",
         faithfulness=f"{STUDY}/faithfulness.parquet",
         experiments=f"{STUDY}/experiments.parquet",
+        scaling=f"{STUDY}/scaling.parquet",
         thumbnails=f"{STUDY}/thumbnails.npz",
         patch_thumbnails=f"{STUDY}/patch_thumbnails.npz",
         overlays=f"{STUDY}/overlays.npz",

@@ -20,6 +20,7 @@ GROUPS = {
     "detectors": "Detectors: what takes a patch for noise",
     "explain": "Explanations: what shows where a network looks",
     "experiments": "Experiments: what is taken away or moved",
+    "ways": "Ways to look at images of any size",
 }
 # what the stages report of the data, in a reader's words
 FACTS = {

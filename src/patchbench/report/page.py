@@ -15,7 +15,14 @@ import pandas as pd
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from patchbench import cost_results, map_results, plan_figures, plugins, sweep_results
+from patchbench import (
+    cost_results,
+    map_results,
+    plan_figures,
+    plugins,
+    scaling_results,
+    sweep_results,
+)
 from patchbench import results_table as results
 from patchbench.readme import without_empty
 from patchbench.report import methods, tested
@@ -38,6 +45,7 @@ FIGURE_ORDER = (
     "published_patch_sizes",
     "auc_against_runtime",
     "costs",
+    "scaling",
     "detector_sweep",
     "background_votes",
     "overlays",
@@ -113,6 +121,7 @@ def render(study: Study, figures: Path) -> str:
         sweeps={name: _sweep(study, name) for name in study.datasets},
         tests={name: tested.table(study, name) for name in study.datasets},
         gaps=gaps(study),
+        scaling=scaling_results.section(study),
         browser=(browsed := browser_data(study)),
         n_seeds=study.metrics["seed"].nunique(),
         scripts=[_source(*names) for names in SCRIPTS if browsed or names == SCRIPTS[0]],

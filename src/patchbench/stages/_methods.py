@@ -8,7 +8,7 @@ from patchbench import plan, plugins
 from patchbench.networks import whole_image
 
 # lists of the benchmark whose entries are plug-ins
-SECTIONS = ("encoders", "classifiers", "fusions", "detectors", "explain", "experiments")
+SECTIONS = ("encoders", "classifiers", "fusions", "detectors", "explain", "experiments", "ways")
 # what the workflow hands to a method, which is no setting of its entry
 _HANDED = {"seed", "device", "threads", "patch_size_px", "n_classes"}
 

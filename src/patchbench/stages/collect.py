@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patchbench import plan, plan_weights, tables
+from patchbench import plan, plan_scaling, plan_weights, tables
 from patchbench.cost import Work
 from patchbench.cost_rows import cost_rows
 from patchbench.evaluation import learned_rows, run_columns
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> Work:
         "background": noise("background", plan.split_by_noise(config)),
         "faithfulness": faithfulness(config),
         "experiments": experiments(config),
+        "scaling": scaling(config),
         "costs": cost_rows(costs),
     }
     for name, frame in collected.items():
@@ -156,6 +157,12 @@ def experiments(config: dict[str, Any]) -> pd.DataFrame:
         for run in plan.experimented(config)
     ]
     return pd.concat(parts or [tables.empty("experiments")], ignore_index=True)
+
+
+def scaling(config: dict[str, Any]) -> pd.DataFrame:
+    """What growing images took, by every way and in every task."""
+    parts = [read_table(path, "scaling") for path in plan_scaling.files(config)]
+    return pd.concat(parts or [tables.empty("scaling")], ignore_index=True)
 
 
 def fitted(run: plan.Run) -> dict[str, Any]:

@@ -1,0 +1,179 @@
+"""Run work in a process of its own, and stop it where it takes too much memory or time.
+
+Memory is the resident set: what is asked for and not used costs nothing, so a limit on address
+space would stop PyTorch, which reserves much more than it uses. It is looked at from outside many
+times a second, so a process is a little above its limit when it is stopped. Linux only.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from patchbench.errors import UserError
+
+DONE, MEMORY, TIME, FAILED = "measured", "out of memory", "too long", "failed"
+
+_TOLD, _REFUSED = "told", "refused"
+_LOOK_S = 0.02  # between two looks at the memory
+_START_S = 300.0  # for imports and what else comes before the work first tells something
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+# how PyTorch's allocators for the processor say that there is no memory, in a plain RuntimeError
+_SHORT = ("can't allocate memory", "not enough memory")
+
+Tell = Callable[[dict[str, Any]], None]
+"""Hands numbers to the process that waits; each time, the time limit begins anew."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What work may take.
+
+    Attributes
+    ----------
+    memory_mib : float
+        Resident memory of its process, libraries included.
+    time_s : float
+        From one thing it tells to the next.
+    """
+
+    memory_mib: float
+    time_s: float
+
+
+@dataclass
+class Ended:
+    """How work ended.
+
+    Attributes
+    ----------
+    status : str
+        ``DONE``, ``MEMORY``, ``TIME`` or ``FAILED``.
+    told : dict
+        All that it told, joined.
+    reason : str
+        What it said when it failed, or who stopped it; mostly empty.
+    """
+
+    status: str = ""
+    told: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+
+def apart(work: Callable[..., None], arguments: tuple[Any, ...], limits: Limits) -> Ended:
+    """Do ``work(tell, *arguments)`` in a process of its own, as far as the limits allow.
+
+    Parameters
+    ----------
+    work : callable
+        Of a module, with arguments that can be pickled. Where it raises a RuntimeError, it failed.
+    arguments : tuple
+    limits : Limits
+
+    Returns
+    -------
+    ended : Ended
+
+    Raises
+    ------
+    UserError
+        If the work raised one, or this is not Linux.
+    RuntimeError
+        If it ended in any other way; its traceback is on standard error.
+    """
+    if not Path("/proc/self/statm").exists():
+        raise UserError(
+            f"memory of a running process can be watched on Linux only, and this is {sys.platform};"
+            " measure on a Linux machine"
+        )
+    # a fresh interpreter: a forked one would begin with all the memory of this one
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_inside, args=(theirs, work, arguments), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        ended = _watched(ours, process.pid or 0, limits)
+        if not ended.status:  # it is about to end, or was ended by others: how is still to be seen
+            process.join(_START_S)
+    finally:
+        process.kill()
+        process.join()
+        ours.close()
+    if not ended.status and process.exitcode == -signal.SIGKILL:
+        return Ended(MEMORY, ended.told, "stopped by the system")
+    if not ended.status:
+        raise RuntimeError(f"a process ended with status {process.exitcode}; see above")
+    return ended
+
+
+def _watched(pipe: Connection, pid: int, limits: Limits) -> Ended:
+    """Wait for the end; without a status where the process was gone before it told any."""
+    ended = Ended()
+    deadline = time.monotonic() + max(_START_S, limits.time_s)
+    while True:
+        if pipe.poll(_LOOK_S):
+            try:
+                status, told = pipe.recv()
+            except (EOFError, ConnectionError):
+                return ended
+            if status == _REFUSED:
+                raise UserError(told)
+            if status != _TOLD:
+                return Ended(status, ended.told, told)
+            ended.told |= told
+            deadline = time.monotonic() + limits.time_s
+        elif _resident_mib(pid) > limits.memory_mib:
+            return Ended(MEMORY, ended.told)
+        elif time.monotonic() > deadline:
+            return Ended(TIME, ended.told)
+
+
+def _resident_mib(pid: int) -> float:
+    """Resident memory of a process; 0 where it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError):
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _inside(pipe: Connection, work: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """What the new process does: the work, then a word on how it ended."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    with suppress(OSError):  # where the machine runs out of memory, this one goes and no other
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    try:
+        work(lambda told: pipe.send((_TOLD, told)), *arguments)
+        pipe.send((DONE, ""))
+    except UserError as error:
+        pipe.send((_REFUSED, str(error)))
+    except MemoryError:
+        pipe.send((MEMORY, ""))
+    except RuntimeError as error:
+        text = str(error)
+        # PyTorch's own error of a GPU without memory is not imported only to be caught
+        short = type(error).__name__ == "OutOfMemoryError" or any(said in text for said in _SHORT)
+        line = next(iter(text.splitlines()), "") or type(error).__name__
+        pipe.send((MEMORY, "") if short else (FAILED, line))
+
+
+def peak_since() -> Callable[[], float]:
+    """Begin to watch the resident memory of this process; what is given tells its peak, MiB."""
+    with suppress(OSError):  # where it is not allowed, the peak is that of the whole life
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return lambda: status_mib("VmHWM")
+
+
+def status_mib(name: str) -> float:
+    """A size of this process as Linux tells it, for example ``VmRSS``, in MiB."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024

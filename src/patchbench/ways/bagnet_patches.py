@@ -1,0 +1,61 @@
+"""A BagNet is asked about patches by themselves: all of them, or a share drawn at random."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from patchbench.measuring import INFERENCE
+from patchbench.ways._looks import Look, Looking, OfBagNet, loss
+from patchbench.windows import Windows
+
+
+@dataclass(kw_only=True)
+class Way(OfBagNet):
+    """A BagNet and patches, a few at work at once; its other settings are of :class:`OfBagNet`.
+
+    The logits of every place that was asked about stay in memory, and so does a list of all
+    patches: both grow with the image, though slowly.
+
+    Parameters
+    ----------
+    patch_px : int or null
+        Side of a patch; by default the receptive field, so that a patch is one place. Neighbouring
+        patches overlap by what a feature sees beyond its step of 8 px.
+    share : float
+        Of the patches, above 0 to 1.
+    """
+
+    patch_px: int | None = None
+    share: float = 1.0
+
+    summary: ClassVar[str] = "a BagNet asked about patches by themselves, all or a share of them"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is {self.share:g}; give a share above 0, at most 1")
+        if self.patch_px is not None and self.patch_px < self.receptive_field_px:
+            raise ValueError(
+                f"patch_px is {self.patch_px}, less than the {self.receptive_field_px} px that one "
+                "feature sees; give at least as many, or null"
+            )
+
+    def ready(self, task: str) -> Looking:
+        """Build the network; what is given looks at an image."""
+        from patchbench.networks.pixels import Scale
+        from patchbench.streaming import ask_patches, choose_patches, patch_boxes, patch_gradients
+
+        network, scale = self.network(), Scale.imagenet()
+        patch_px = self.patch_px or self.receptive_field_px
+
+        def look(image: Windows) -> Look:
+            n_patches = len(patch_boxes(network, image.height_px, image.width_px, patch_px))
+            chosen = choose_patches(n_patches, self.share, self.seed)
+            if task == INFERENCE:
+                found = ask_patches(network, image, patch_px, chosen, scale=scale)
+                return Look(found.logits.cpu().numpy(), len(chosen), patch_px)
+            value = patch_gradients(network, image, loss, patch_px, chosen, scale=scale)
+            return Look(np.array([value]), len(chosen), patch_px)
+
+        return look
