@@ -62,8 +62,9 @@ def test_a_config_that_means_harm_is_refused_in_one_sentence(
 
 # numbers, words from a list, entries' names by the schema's pattern, options quoted in common.smk
 BARE = re.compile(
-    r"wildcards\.(classifier|cnn|encoder|explain|seed|shard|study)|threads"
+    r"wildcards\.(classifier|cnn|encoder|explain|seed|shard|study|task|way)|threads"
     r"|params\.(size|limit|device|max_fit_mib|n_folds|fractions|entry\[\w+\])"
+    r"|params\.(sides|memory|time|threads)"
     r"|params\.(weights|fold|folds|maps|noise|rival)"
 )
 
