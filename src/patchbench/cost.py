@@ -101,7 +101,7 @@ def measured(
         "work_s": work_s,
         "cpu_s": _cpu_s() - start_cpu,
         "start_s": start_cpu,
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 2**20,
+        "peak_rss_mib": peak_rss_mib(),
         "bytes_written": bytes_written() - start_bytes,
         "n_items": work.n_items,
         "item": work.item,
@@ -138,6 +138,12 @@ def rates(work: Work, work_s: float) -> dict[str, float | int | None]:
         "item_ms_high": spread[2],
         "n_repeats": len(laps),
     }
+
+
+def peak_rss_mib() -> float:
+    """Most memory that this process has held, or one that it started and that has ended, MiB."""
+    who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
+    return max(resource.getrusage(each).ru_maxrss for each in who) * _RSS_UNIT / 2**20
 
 
 def _cpu_s() -> float:

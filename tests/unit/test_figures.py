@@ -85,7 +85,7 @@ def test_every_kind_of_file_has_the_same_bytes_when_drawn_again(
     monkeypatch.setattr(draw, "open_study", lambda folder: study)
     monkeypatch.setattr(plugins, "available", lambda package: some)
     for folder in ("first", "second"):
-        work = draw.run(Namespace(study=tmp_path, out=tmp_path / folder))
+        work = draw.run(Namespace(study=tmp_path, out=tmp_path / folder, threads=1))
     assert work.n_items == len(some)
     for name in some:
         for suffix in ("svg", "pdf", "png", "csv"):

@@ -48,7 +48,7 @@ def test_noise_figures_are_asked_for_only_where_detectors_run() -> None:
     without = {figure for _, figure in plan_figures.figures(make_study().run["config"])}
     asked = plan_figures.figures(study_of(DETECTORS).run["config"])
     others = {*PARTS, *PUBLISHED, *SEVERAL}
-    assert without == set(plugins.available("figures")) - {*NOISE, *others}
+    assert without == set(plugins.available("figures")) - {*NOISE, *others, "scaling"}
     assert {("scenes", name) for name in NOISE} <= set(asked)
 
 

@@ -93,15 +93,21 @@ def test_a_new_photograph_is_noticed(photos: Path, prepared: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (f"device={ABSENT}", f"device {ABSENT!r} was asked for but PyTorch finds none"),
-        ("datasets={scenes: {type: image_folder, root: /no/such folder}}", "/no/such folder"),
+        ([f"device={ABSENT}"], f"device {ABSENT!r} was asked for but PyTorch finds none"),
+        (
+            [
+                "datasets={mine: {type: image_folder, image_size_px: 48, root: /no/such folder}}",
+                "benchmark={datasets: [mine]}",
+            ],
+            "/no/such folder",
+        ),
     ],
 )
 def test_mistakes_are_told_before_anything_runs(
-    tmp_path: Path, settings: str, message: str
+    tmp_path: Path, settings: list[str], message: str
 ) -> None:
     project = ("--directory", str(tmp_path), "--nolock")
-    done = attempt(ROOT, *project, "--config", settings, overlay=None)
+    done = attempt(ROOT, *project, "--config", *settings, overlay=None)
     assert done.returncode == 1
     assert message in done.stdout
     assert "Traceback" not in done.stdout

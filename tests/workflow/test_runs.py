@@ -184,7 +184,8 @@ def test_a_new_encoder_leaves_the_others_alone(finished: Path) -> None:
 def test_published_weights_are_fetched_before_the_training(finished: Path) -> None:
     target = "results/scenes/whole-image/seed0/tuned/cnn.npz"
     tuned = "{type: resnet18, weights: imagenet, freeze: true}"
-    jobs = due(finished, target, "--config", f"cnns={{tuned: {tuned}}}")
+    asked = "--config", f"cnns={{tuned: {tuned}}}", "benchmark={cnns: [small, tuned]}"
+    jobs = due(finished, target, *asked)
     assert jobs == {"fetch_weights": 1, "cnn": 1}
 
 

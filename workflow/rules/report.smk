@@ -167,6 +167,7 @@ rule draw:
         f"{STUDY}/figures/draw.log",
     conda:
         "../../envs/patchbench.yaml"
+    threads: 2
     params:
         about=about,
         code=lambda w: fingerprint("patchbench.stages.draw", *FIGURE_MODULES),
