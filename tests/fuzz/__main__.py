@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from fuzz import readers, samples
 from patchbench.markdown import table
@@ -23,6 +24,7 @@ from patchbench.progress import progress
 
 _SAME = 50  # characters
 _COLUMNS = ("accepted", "refused", "crashed")
+_TURN = Lock()  # one lane counts at a time
 
 
 @dataclass
@@ -58,7 +60,8 @@ def fuzz(
                 raise RuntimeError(f"a worker ended between inputs, with status {status}")
             if died_at is None:
                 return
-            tally.add(died_at, readers.reader_of(died_at, names), "crashed", _why(status))
+            with _TURN:
+                tally.add(died_at, readers.reader_of(died_at, names), "crashed", _why(status))
             first = died_at + jobs
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -80,8 +83,9 @@ def _listen(
             number, *outcome = json.loads(line)
             begun = None if outcome else number
             if outcome:
-                tally.add(number, readers.reader_of(number, names), *outcome)
-                next(bar, None)
+                with _TURN:
+                    tally.add(number, readers.reader_of(number, names), *outcome)
+                    next(bar, None)
     return begun, worker.returncode
 
 
