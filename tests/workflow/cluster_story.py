@@ -143,7 +143,8 @@ def run_through_faults(project: Path) -> str:
     crashed, revived = Fault("encode", (SECOND,), then=crash), False
     faults = [
         Fault("fit_encoder", ("color_histogram",)),  # hangs until its time is up
-        Fault("encode", (FIRST,), from_mib=130),  # more than the 350 MB it asked for, with two Snakemakes
+        # with the two Snakemakes around it, more than the 350 MB it asked for
+        Fault("encode", (FIRST,), from_mib=130),
         crashed,
         Fault("classify", (SECOND,), sends=signal.SIGKILL),
     ]
