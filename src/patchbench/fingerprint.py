@@ -5,20 +5,24 @@ lies beside a module under the same name (``flowers5.csv.gz``). The hash is a Sn
 ``params`` value, so a changed hash is a reason to run the job again.
 Of the columns of tables only those of tables that the code names count: a new table is no reason
 to train a network again.
-``ast.dump`` differs between minor versions of Python, so after a change of Python
-everything runs again.
+Syntax trees differ between minor versions of Python, so after a change of Python everything
+runs again.
 """
 
 import ast
 import os
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from patchbench.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+# what follows from where a node stands, or says how a text is written
+_IMPLIED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 DATA_SUFFIXES = (".csv", ".gz", ".json", ".yaml")
 # modules, and the dictionary in each of which a job is concerned only with the keys it names
 _REGISTERS = {"patchbench.tables": "COLUMNS"}
@@ -28,9 +32,10 @@ _REGISTERS = {"patchbench.tables": "COLUMNS"}
 def fingerprint(*modules: str) -> str:
     """Twelve hex digits that change when the code of ``modules`` changes."""
     digest, closure = sha256(), sorted(_closure(modules))
-    named = {text for name in closure if name not in _REGISTERS for text in _strings(name)}
+    named = {text for name in closure if name not in _REGISTERS for text in _read(name).texts}
     for name in closure:
-        code = _entries(name, named) if name in _REGISTERS else _dumped(name)
+        parts = _read(name).parts
+        code = "".join(part for entry, part in parts if entry is None or entry in named)
         digest.update(f"{name}\n{code}\n".encode())
         digest.update(_data(name))
     return digest.hexdigest()[:12]
@@ -97,53 +102,8 @@ def _closure(modules: tuple[str, ...]) -> set[str]:
         if name in found or _file(name) is None:
             continue
         found.add(name)
-        todo += [name.rpartition(".")[0], *_imports(name)]
+        todo += [name.rpartition(".")[0], *_read(name).imports]
     return found
-
-
-@cache
-def _imports(name: str) -> tuple[str, ...]:
-    """What a module imports, by names of modules that may or may not be ours."""
-    found: list[str] = []
-    for node in _nodes(name):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            found += [node.module or "", *(f"{node.module}.{a.name}" for a in node.names)]
-    return tuple(found)
-
-
-@cache
-def _dumped(name: str) -> str:
-    """The code of a module, however it is laid out."""
-    return "\n".join(ast.dump(node) for node in _code(name).body)
-
-
-def _entries(name: str, named: set[str]) -> str:
-    """The code of a register without the entries that nobody names."""
-    parts = []
-    for node in _code(name).body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict):
-            target, pairs = node.target, zip(node.value.keys, node.value.values, strict=True)
-            if isinstance(target, ast.Name) and target.id == _REGISTERS.get(name):
-                parts += [
-                    f"{key.value}: {ast.dump(value)}"
-                    for key, value in pairs
-                    if isinstance(key, ast.Constant) and key.value in named
-                ]
-                continue
-        parts.append(ast.dump(node))
-    return "\n".join(parts)
-
-
-@cache
-def _strings(name: str) -> frozenset[str]:
-    """All texts in the code of a module."""
-    return frozenset(
-        node.value
-        for node in _nodes(name)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
 
 
 @cache
@@ -166,25 +126,79 @@ def _data(name: str) -> bytes:
     return b"".join(file.read_bytes() for file in files)
 
 
-@cache
-def _nodes(name: str) -> tuple[ast.AST, ...]:
-    """All nodes of a module's syntax tree, docstrings left out.
+@dataclass(frozen=True)
+class _Source:
+    """What counts of a module.
 
-    Walking the tree anew for each question takes seconds.
+    Attributes
+    ----------
+    parts : list of (str or None, str)
+        Its code, however it is laid out, in order; an entry of a register with its key.
+    imports : list of str
+        What it imports, by names of modules that may or may not be ours.
+    texts : set of str
+        All texts in its code.
     """
+
+    parts: list[tuple[str | None, str]]
+    imports: list[str]
+    texts: set[str]
+
+    def add(self, entry: str | None, node: ast.AST) -> None:
+        """Add a part."""
+        words: list[str] = []
+        self._tell(node, words)
+        self.parts.append((entry, " ".join(words) + "\n"))
+
+    def _tell(self, value: Any, words: list[str]) -> None:
+        """Say in words what a node is and has, its nodes in turn."""
+        if isinstance(value, list):
+            words.append("[")
+            for item in value:
+                self._tell(item, words)
+            words.append("]")
+            return
+        if not isinstance(value, ast.AST):
+            words.append(repr(value))
+            return
+        words.append(type(value).__name__)
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            self.texts.add(value.value)
+        elif isinstance(value, ast.Import):
+            self.imports.extend(alias.name for alias in value.names)
+        elif isinstance(value, ast.ImportFrom):
+            module = value.module or ""
+            self.imports.extend((module, *(f"{module}.{alias.name}" for alias in value.names)))
+        for field in value._fields:
+            if field == "body" and isinstance(value, _Documented):
+                self._tell(_without_docstring(value), words)
+            elif field not in _IMPLIED:
+                self._tell(getattr(value, field), words)
+
+
+@cache
+def _read(name: str) -> _Source:
+    """Read a module once; its tree is not kept: holding all of them takes as long as reading."""
     path = _file(name)
     if path is None:
         raise LookupError(f"no module {name!r} under {ROOT}")
-    nodes = tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-    docstrings = set[ast.AST]()
-    for node in nodes:
-        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
-            docstrings.update(ast.walk(node.body.pop(0)))
-    return tuple(node for node in nodes if node not in docstrings)
+    source = _Source([], [], set())
+    for node in _without_docstring(ast.parse(path.read_text(encoding="utf-8"))):
+        entries = _entries(node, _REGISTERS.get(name))
+        for entry, part in entries.items() if entries else [(None, node)]:
+            source.add(entry, part)
+    return source
 
 
-def _code(name: str) -> ast.Module:
-    """Syntax tree of a module without its docstrings."""
-    tree = _nodes(name)[0]
-    assert isinstance(tree, ast.Module)
-    return tree
+def _entries(node: ast.stmt, register: str | None) -> dict[str, ast.expr]:
+    """The entries of a register by their keys; nothing of any other statement."""
+    if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+        return {}
+    if node.target.id != register or not isinstance(node.value, ast.Dict):
+        return {}
+    pairs = zip(node.value.keys, node.value.values, strict=True)
+    return {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}
+
+
+def _without_docstring(node: _Documented) -> list[ast.stmt]:
+    return node.body[ast.get_docstring(node, clean=False) is not None :]

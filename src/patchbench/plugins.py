@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Mapping
 from contextlib import suppress
 from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -18,8 +19,13 @@ _PLAIN = frozenset({int, float, bool, str, type(None)})
 
 def available(package: str) -> list[str]:
     """Names of the public modules in ``patchbench.<package>``, without importing them."""
+    return list(_available(package))
+
+
+@cache  # asked for thousands of times while a workflow is planned
+def _available(package: str) -> tuple[str, ...]:
     path = import_module(f"patchbench.{package}").__path__
-    return sorted(m.name for m in iter_modules(path) if not m.name.startswith("_"))
+    return tuple(sorted(m.name for m in iter_modules(path) if not m.name.startswith("_")))
 
 
 def load(package: str, name: str) -> ModuleType:
