@@ -1,7 +1,7 @@
 """How long Snakemake takes to plan a study of 1.28 million images, and how many jobs it is.
 
-    .venv/bin/python benchmarks/dag.py                    # two minutes
-    .venv/bin/python benchmarks/dag.py --shards 16
+    .venv/bin/python benchmarks/dag.py                    # ten minutes, nearly all for the last line
+    .venv/bin/python benchmarks/dag.py --shards 1024 --profiles profiles/default
 
 A dry run for each number of shards, of three encoders with two patch classifiers: first with the
 default profile, then with the one for SLURM, which groups small jobs. Nothing is computed and no
@@ -76,12 +76,13 @@ def main() -> int:
     """Print a line for every number of shards and profile."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--shards", type=int, nargs="+", default=SHARDS)
+    parser.add_argument("--profiles", nargs="+", default=PROFILES)
     args = parser.parse_args()
     print(f"{N_IMAGES:,} images, 3 encoders x 2 patch classifiers, 1 CNN")
     print(f"{'shards':>6} {'profile':25} {'jobs':>6} {'submitted':>9} {'wall s':>7} {'cpu s':>7}")
     with tempfile.TemporaryDirectory() as folder:
         for n_shards in args.shards:
-            for profile in PROFILES:
+            for profile in args.profiles:
                 n_jobs, n_submitted, wall_s, cpu_s = planned(Path(folder), n_shards, profile)
                 sent = n_submitted if "slurm" in profile else 0
                 print(
