@@ -111,7 +111,7 @@ def test_from_scratch_gives_the_same_bytes(finished: Path, tmp_path: Path) -> No
     files = [
         f"{folder}/{name}.parquet"
         for folder in (
-            seed.format("p16s16", "bagnet9/logistic"),
+            seed.format("p16s16", "bagnet9/own_head"),
             seed.format("whole-image", "small"),
         )
         for name in ("predictions", "metrics", "roc")
