@@ -1,6 +1,6 @@
 """How long Snakemake takes to plan a study of 1.28 million images, and how many jobs it is.
 
-    .venv/bin/python benchmarks/dag.py                    # ten minutes, nearly all for the last line
+    .venv/bin/python benchmarks/dag.py                # ten minutes, nearly all of the last line
     .venv/bin/python benchmarks/dag.py --shards 1024 --profiles profiles/default
 
 A dry run for each number of shards, of three encoders with two patch classifiers: first with the
