@@ -1,12 +1,27 @@
 """The votes of many images, image after image: what fusion rules work on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from patchbench.errors import UserError
+
+_weightless: ContextVar[list[int]] = ContextVar("weightless")
+
+
+@contextmanager
+def weightless() -> Iterator[list[int]]:
+    """Collect how many images had only patches of no weight: a number for each such mean."""
+    found: list[int] = []
+    token = _weightless.set(found)
+    try:
+        yield found
+    finally:
+        _weightless.reset(token)
 
 
 class Ragged:
@@ -134,11 +149,13 @@ class Bags(Ragged):
         """Weighted mean of per-patch ``values`` over each image.
 
         ``weights`` are (n_patches,), not negative; an image whose weights are all zero falls
-        back to equal weights.
+        back to equal weights, and `weightless` knows of it.
         """
         if weights is None:
             return self.sum(values) / self.bag_sizes[:, None]
         total = self.sum(weights)
+        if not total.all():
+            _weightless.get([]).append(int((total == 0).sum()))
         weights = np.where(np.repeat(total, self.bag_sizes) > 0, weights, 1.0)
         return self.sum(values * weights[:, None]) / self.sum(weights)[:, None]
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from patchbench import plugins
 from patchbench.bags import Bags, softmax
+from patchbench.cost import Stopwatch
+from patchbench.deciding import decide_timed
 from patchbench.errors import UserError
 
 ALL = plugins.available("fusions")
@@ -346,6 +348,18 @@ def test_all_zero_weights_fall_back_to_the_mean() -> None:
     bags = random_bags(5)
     values = bags.probabilities
     np.testing.assert_allclose(bags.mean(values, np.zeros(len(values))), bags.mean(values))
+
+
+def test_images_without_a_weight_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    middle, border = [[0.0, 0.0], [0.9, 0.0]], [[0.9, 0.9], [-0.9, 0.0]]
+    bags = plain(np.zeros((6, 2)), np.full(3, 2), np.array([*border, *middle, *border]))
+    rules = {name: copy(fitted(name)) for name in ("center_box", "mean_probability")}
+    rules["center_box"].value = 0.5
+    decide_timed(rules, bags, Stopwatch())
+    assert capsys.readouterr().err == (
+        "fusions.center_box: in 2 of 3 images no patch has a weight above 0, so all count alike "
+        "there\n"
+    )
 
 
 def arranged(n_images: int, seed: int) -> tuple[Bags, np.ndarray]:

@@ -5,6 +5,7 @@ that while a fusion rule works on them.
 """
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import isqrt
@@ -14,7 +15,7 @@ import numpy as np
 
 from patchbench import grid, plugins
 from patchbench.asking import patch_method
-from patchbench.bags import Bags
+from patchbench.bags import Bags, weightless
 from patchbench.calibration import TEMPERATURE, divided
 from patchbench.errors import UserError
 from patchbench.io import read_array, read_json, read_state, read_table
@@ -147,7 +148,11 @@ class Voting:
         assert votes is not None  # a grid has at least one tile
         bags = self._bags(votes.reshape(-1, votes.shape[2]), where, windows)
         evidence = bags.probabilities.astype(np.float32).reshape(votes.shape)
-        return Answer(self.rule.fuse(bags)[0], where, evidence)
+        with weightless() as counts:
+            decision = self.rule.fuse(bags)[0]
+        if counts:
+            print(f"{name}: no patch has a weight above 0, so all count alike", file=sys.stderr)
+        return Answer(decision, where, evidence)
 
     def _tiles(self, where: Grid, name: str) -> Iterator[tuple[slice, slice]]:
         todo = tiles(where, self.cutting.tile_rows)
