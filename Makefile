@@ -28,10 +28,10 @@ study: $(READY) ## run the default study; its report is results/studies/scenes/r
 test: $(READY) ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-test-faults: $(READY) ## kill runs, fill disks, damage files; long
+test-faults: $(READY) ## kill runs, fill disks, damage files; a quarter of an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
 
-fuzz: $(READY) ## read 100,000 spoiled files (INPUTS=...), count what crashes; half an hour
+fuzz: $(READY) ## read 100,000 spoiled files (INPUTS=...), count what crashes; ten minutes
 	PYTHONPATH=src:tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --jobs $(CORES)
 
 test-slurm: $(READY) ## run the workflow on a SLURM that is installed for it: root on Debian only

@@ -20,7 +20,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the driver and made-up studies
 
 from browser._chromium import NAMES, Page, executable, running
-from patchbench import plan, plugins
+from patchbench import plan_figures, plugins
 from patchbench.figures import _style as style
 from patchbench.report.page import render
 from patchbench.stages.draw import save
@@ -67,7 +67,7 @@ def page_of_many_rows(folder: Path) -> Path:
     """Draw and write the page of a made-up study."""
     study, large = made_up()
     with style.look():
-        for dataset, name in plan.figures(study.run["config"]):
+        for dataset, name in plan_figures.figures(study.run["config"]):
             save(plugins.load("figures", name).draw(study, dataset), folder / dataset / name)
     path = folder / "report.html"
     path.write_text(render(large, folder), encoding="utf-8")

@@ -8,15 +8,17 @@ import yaml
 
 from patchbench import plugins
 from patchbench.readme import fill
-from patchbench.stages.readme import filled
+from patchbench.stages.readme import PAGES, filled, pictures
 from patchbench.table_docs import tables_page
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
-    assert filled(ROOT) == README, "run: .venv/bin/python -m patchbench readme"
+@pytest.mark.parametrize("page", PAGES)
+def test_the_tables_of_a_page_are_those_of_the_code(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert filled(ROOT)[page] == text, "run: .venv/bin/python -m patchbench readme"
 
 
 def test_the_page_of_tables_is_that_of_the_code() -> None:
@@ -26,14 +28,26 @@ def test_the_page_of_tables_is_that_of_the_code() -> None:
 
 def test_a_missing_block_is_noticed() -> None:
     with pytest.raises(ValueError, match="'encoders'"):
-        fill("no markers here", {"encoders": "x"})
+        fill({"page": "no markers here"}, {"encoders": "x"})
 
 
-def test_everything_the_readme_links_to_is_there() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r'src="([^":]+)"', README)
-    assert links
-    missing = [link for link in links if not (ROOT / link).exists()]
-    assert not missing
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
+def test_everything_a_page_links_to_is_there(page: str) -> None:
+    path = ROOT / page
+    for link, heading in re.findall(r"\]\(([^)#:]*)(#[^)]+)?\)", path.read_text(encoding="utf-8")):
+        target = path.parent / link if link else path
+        assert target.exists(), link
+        assert not heading or heading in headings(target), f"{link}{heading}"
+
+
+def headings(page: Path) -> set[str]:
+    """How links name the headings of a page, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {"#" + re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_picture_is_shown_and_every_shown_picture_is_there() -> None:
+    assert pictures(ROOT) == set((ROOT / "docs/figures").rglob("*.png"))
 
 
 def test_every_make_target_the_readme_names_exists() -> None:

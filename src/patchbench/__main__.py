@@ -45,12 +45,21 @@ def _run(stage: str, argv: list[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
     from patchbench.cost import measured  # needs NumPy, which doctor may find missing
+    from patchbench.io import DamagedFileError
 
     _add_common_arguments(parser)
     args = parser.parse_args(argv)
     command = shlex.join(["python", "-m", "patchbench", stage, *argv])
-    with measured(args.cost, stage, args.about, args.threads, command) as done:
-        done.append(module.run(args))
+    try:
+        with measured(args.cost, stage, args.about, args.threads, command) as done:
+            done.append(module.run(args))
+    except DamagedFileError as error:
+        raise error.set_aside() from error
+    except FileNotFoundError as error:  # such as what another job has just set aside
+        missing = error.filename or error
+        raise UserError(
+            f"{missing} is not there; run snakemake again, which makes what is missing"
+        ) from error
     return 0
 
 

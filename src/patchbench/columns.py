@@ -20,7 +20,7 @@ RUN: Columns = {
 }
 
 ESTIMATE: Columns = {
-    "value": (FLOAT, "of the images as they are"),
+    "value": (FLOAT, "the estimate, from all images"),
     "low": (
         FLOAT,
         "lower end of the 95 % bootstrap interval, images resampled, those of a group together",

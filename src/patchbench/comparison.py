@@ -20,7 +20,7 @@ from patchbench.bootstrap import draw_groups, numbered
 from patchbench.errors import UserError
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.metrics import N_DRAWS, estimate
-from patchbench.paired import Difference, difference, holm
+from patchbench.paired import Difference, difference, draws_for, holm
 from patchbench.progress import progress
 from patchbench.runtimes import DECIDED, peak_memory, runtime
 from patchbench.sides import METHOD, Side
@@ -32,8 +32,6 @@ APART, OVERLAP, UNDEFINED = "intervals apart", "intervals overlap", "not defined
 
 # a p above this is not made smaller than SIGNIFICANT by more draws
 _WORTH_MORE_DRAWS = 0.02
-# of the smallest p times the number of methods: half of SIGNIFICANT
-_DRAWS_PER_METHOD = round(4 / SIGNIFICANT)
 
 
 def unlike(a: Side, b: Side, datasets: list[str]) -> dict[str, str]:
@@ -188,7 +186,8 @@ def _rows(
     """What is measured of each method."""
     bootstrap = _Bootstrap()
     n_open = sum(not _identical(in_a[method], in_b[method]) for method in shared)
-    n_more = max(N_DRAWS, _DRAWS_PER_METHOD * n_open)
+    n_images = max((len(in_a[method].labels) for method in shared), default=1)
+    n_more = draws_for(n_open, n_images)
     for method in progress(shared, "Comparing", " methods"):
         a, b, paired = in_a[method], in_b[method], method[0] not in differing
         same, n_draws = _identical(a, b), N_DRAWS

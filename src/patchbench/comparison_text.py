@@ -20,7 +20,7 @@ from patchbench.comparison import (
     UNDEFINED,
 )
 from patchbench.comparison_costs import changed_costs, changed_text
-from patchbench.markdown import number, table
+from patchbench.markdown import number, p_value, table
 from patchbench.sides import ABSENT, METHOD, Side, settings
 from patchbench.study import NONE
 
@@ -184,7 +184,7 @@ def _score_table(frame: pd.DataFrame, parts: Sequence[str]) -> str:
             cells += [number(row["auc_a"], 3), number(row["auc_b"], 3)]
             apart, low, high = (_signed(row[end]) for end in ("difference", "low", "high"))
             cells.append(f"{apart} [{low}, {high}]")
-            cells += [_p(row["p"]), _p(row["p_holm"])]
+            cells += [p_value(row["p"]), p_value(row["p_holm"])]
         else:
             cells += [_with_interval(row, "a"), _with_interval(row, "b")]
             cells += ["", "", ""] if paired else []
@@ -195,12 +195,18 @@ def _score_table(frame: pd.DataFrame, parts: Sequence[str]) -> str:
         rows.append([*cells, row["verdict"]])
     caption = (
         f"AUC of test images (macro, one class against the rest); above 0: B is better. Intervals "
-        f"and p from {int(frame['n_draws'].max()):,} bootstrap draws of images, the same for A "
-        f"and B; Holm over the {_methods(int(frame['p_holm'].notna().sum()))} not identical:"
+        f"and p from {_draws(frame)} bootstrap draws of images, the same for A and B; Holm over "
+        f"the {_methods(int(frame['p_holm'].notna().sum()))} not identical:"
         if paired
         else "AUC of test images (macro, one class against the rest) with its own interval each:"
     )
     return f"{caption}\n\n{table(head, rows)}"
+
+
+def _draws(frame: pd.DataFrame) -> str:
+    """How many draws were made: more where p is small."""
+    fewest, most = int(frame["n_draws"].min()), int(frame["n_draws"].max())
+    return f"{fewest:,}" if fewest == most else f"{fewest:,} (where p is small {most:,})"
 
 
 def _cost_table(frame: pd.DataFrame) -> str:
@@ -244,10 +250,6 @@ def _with_interval(row: Mapping[Any, Any], side: str) -> str:
 
 def _signed(value: float) -> str:
     return f"{round(value, 3) + 0.0:+.3f}"  # the sum makes a zero of -0
-
-
-def _p(value: float) -> str:
-    return "" if pd.isna(value) else ("< 0.001" if value < 0.001 else f"{value:.3f}")
 
 
 def _settings(a: Side, b: Side) -> str:

@@ -16,12 +16,10 @@ from patchbench import results_table as results
 from patchbench.bootstrap import N_DRAWS, draw_groups
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.metrics import metric_draws
+from patchbench.paired import draws_for
 from patchbench.study import Study
 
 PLACE = [*results.METHOD, "fusion"]
-# Holm multiplies p by the number of methods; more draws keep the smallest one below 0.05
-_DRAWS_PER_METHOD = 80
-_MOST_WEIGHTS = 1 << 27  # float32, so half a GiB
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,7 @@ class Decisions:
     @property
     def n_draws(self) -> int:
         """How many draws tests need, for as many methods."""
-        most = max(N_DRAWS, _MOST_WEIGHTS // max(1, len(self.labels)))
-        return min(most, max(N_DRAWS, _DRAWS_PER_METHOD * len(self.methods)))
+        return draws_for(len(self.methods), len(self.labels))
 
     def weights(self, n_draws: int = N_DRAWS) -> np.ndarray:
         """The same draws for all methods: (1 + n_draws, n_images)."""

@@ -15,6 +15,7 @@ from patchbench.download import matches
 from patchbench.errors import UserError
 from patchbench.left_out import left_out
 from patchbench.networks.published import Published
+from patchbench.plain import refuse_others
 from patchbench.records import open_dataset
 from patchbench.study import WHOLE_IMAGE
 
@@ -52,6 +53,7 @@ def load(files: Sequence[Path]) -> dict[str, Any]:
             raise UserError(f"{path} cannot be read as YAML ({reason}); give a config") from error
         if not isinstance(read, Mapping):
             raise UserError(f"{path} holds no settings; give a config as workflow/studies has them")
+        refuse_others(read)  # before it is laid over the others, which would follow references
         update_config(config, read)
     return config
 
@@ -85,7 +87,7 @@ def jobs(config: Mapping[str, Any]) -> Counter[str]:
     """How many jobs of each stage the study is made of, as ``snakemake -n`` counts them."""
     names = config["benchmark"]["datasets"]
     opened = [open_dataset(name, config["datasets"][name])[0] for name in names]
-    ends = ["collect", "draw", "report"]
+    ends = ["collect", "assess", "draw", "report"]
     return (
         Counter(download=sum(dataset.needs_download for dataset in opened))
         + Counter(fetch_weights=len(plan_weights.published(config)))

@@ -39,9 +39,24 @@ class DamagedFileError(UserError):
     """A file does not hold what was written into it."""
 
     def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
         # a link, such as one into a cache, would lead to the same bytes again
         what = f"it and {path.resolve()}, which it links to," if path.is_symlink() else "it"
         super().__init__(f"{path} is damaged ({reason}); delete {what} and run snakemake again")
+
+    def set_aside(self) -> UserError:
+        """Rename the file, so that the next run makes it anew, and say so; else say what to do."""
+        target = self.path.resolve()
+        aside = target.with_name(f"{target.name}.damaged")
+        try:
+            target.replace(aside)
+            self.path.unlink(missing_ok=True)  # where it was a link
+        except OSError:
+            return self
+        return UserError(
+            f"{self.path} is damaged ({self.reason}) and was set aside as {aside}; run snakemake "
+            "again, which makes it anew"
+        )
 
 
 def provenance(stage: str, code: str, spec: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def table(study: Study, dataset: str) -> list[dict[str, Any]]:
 def cells(row: Mapping[str, Any]) -> list[str]:
     """A row of `table` as text: network and explanation, then what `HEAD` says."""
     name = f"{row['network']}, {row['explain']}"
-    if row["zero_maps"] > 0:
+    if (row["zero_maps"] or 0) > 0:
         name += f" ({100 * row['zero_maps']:.0f} % of maps are zero)"
     return [name, *(_text(row[measure]) for measure in MEASURES)]
 

@@ -26,3 +26,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def number(value: float, digits: int) -> str:
     """Write a value with so many digits; nothing where it is not known."""
     return "" if pd.isna(value) else f"{value:.{digits}f}"
+
+
+def p_value(value: float) -> str:
+    """Write a p; nothing where it is not known.
+
+    >>> p_value(0.0123), p_value(0.00012)
+    ('0.012', '< 0.001')
+    """
+    return "< 0.001" if value < 0.001 else number(value, 3)

@@ -36,17 +36,17 @@ def reference(study: Study, found: Decisions) -> Decided | None:
     return None
 
 
-def tested(study: Study, found: Decisions, draws: list[Draws]) -> pd.DataFrame:
+def tested(found: Decisions, draws: list[Draws], other: Decided | None) -> pd.DataFrame:
     """Rows of table ``method_tests`` for one dataset.
 
     Parameters
     ----------
-    study : Study
     found : Decisions
     draws : list of Draws
         Of each method, in the same order.
+    other : Decided or None
+        The method of ``found`` that all others are compared with; without one there are no rows.
     """
-    other = reference(study, found)
     if other is None:
         return tables.empty("method_tests")
     place = {f"reference_{name}": value for name, value in other.place.items()}
@@ -138,8 +138,13 @@ def _second(
 
 
 def verdicts(study: Study, dataset: str, measure: str = "auc_macro") -> pd.DataFrame:
-    """Tests of one measure, each method once: of its only seed, or of all together."""
+    """Tests of one measure against the reference of the study, each method once."""
     rows = study.method_tests
     rows = rows[(rows["dataset"] == dataset) & (rows["measure"] == measure)]
-    joint = rows.sort_values("seed", kind="stable").drop_duplicates(results.METHOD)  # -1 is first
-    return joint.sort_index(ignore_index=True)
+    return joint(rows)
+
+
+def joint(rows: pd.DataFrame) -> pd.DataFrame:
+    """Of tests of one measure each method once: of its only seed, or of all together."""
+    once = rows.sort_values("seed", kind="stable").drop_duplicates(results.METHOD)  # -1 is first
+    return once.sort_index(ignore_index=True)

@@ -4,7 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from patchbench.metrics import COVERAGE
+from patchbench.metrics import COVERAGE, N_DRAWS
+
+# Holm multiplies p by the number of tests; so many draws each keep the smallest one below 0.05
+_DRAWS_PER_TEST = 80
+_MOST_WEIGHTS = 1 << 27  # float32, so half a GiB
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,16 @@ def difference(draws: np.ndarray, other: np.ndarray) -> Difference:
     side = min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1
     p = min(1.0, 2 * side / (len(drawn) + 1))
     return Difference(float(apart[0]), float(low), float(high), float(p))
+
+
+def draws_for(n_tests: int, n_images: int) -> int:
+    """How many draws of images a family of tests needs, as far as memory allows.
+
+    >>> draws_for(10, 500), draws_for(100, 500), draws_for(100, 32768)
+    (2000, 8000, 4096)
+    """
+    most = max(N_DRAWS, _MOST_WEIGHTS // max(1, n_images))
+    return min(most, max(N_DRAWS, _DRAWS_PER_TEST * n_tests))
 
 
 def holm(p: np.ndarray) -> np.ndarray:

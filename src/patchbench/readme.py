@@ -1,9 +1,9 @@
-"""Fill the tables of README.md from code and results, so that they cannot drift.
+"""Fill the tables of README.md and its pages from code and results, so that they cannot drift.
 
 ``python -m patchbench readme`` rewrites what stands between markers like
 ``<!-- encoders:begin -->`` and ``<!-- encoders:end -->``. Tables of methods come from what the
-plug-ins say of themselves; tables of results from ``docs/results/<study>.json``, which
-``--study`` writes from a study's folder.
+plug-ins say of themselves, captions from the figures; tables of results from
+``docs/results/<study>.json``, which ``--study`` writes from a study's folder.
 """
 
 import re
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from patchbench import map_results, parts_results, plugins, sweep_results
+from patchbench.markdown import number
 from patchbench.results_table import (
     METHOD,
     common_classifier,
@@ -35,21 +36,34 @@ SECTIONS = {
 _INTERVAL = ("value", "low", "high")
 
 
-def fill(text: str, blocks: Mapping[str, str]) -> str:
-    """Replace the text between the markers of each block.
+def fill(pages: Mapping[str, str], blocks: Mapping[str, str]) -> dict[str, str]:
+    """Replace the text between the markers of each block, on whichever pages have them.
 
     Raises
     ------
     ValueError
-        If a block has no markers in ``text``.
+        If a block has no markers on any page.
     """
+    filled = dict(pages)
     for name, content in blocks.items():
         pattern = rf"(<!-- {name}:begin -->\n).*?(<!-- {name}:end -->)"
         replacement = rf"\g<1>{content.replace(chr(92), chr(92) * 2)}\n\g<2>"
-        text, n_found = re.subn(pattern, replacement, text, flags=re.DOTALL)
-        if n_found != 1:
-            raise ValueError(f"README.md has {n_found} blocks named {name!r}, expected one")
-    return text
+        n_found = 0
+        for page, text in filled.items():
+            filled[page], n_here = re.subn(pattern, replacement, text, flags=re.DOTALL)
+            n_found += n_here
+        if not n_found:
+            raise ValueError(f"none of {', '.join(pages)} has a block named {name!r}")
+    return filled
+
+
+def captions(text: str) -> dict[str, str]:
+    """The caption of every figure that a page has a block for, such as "caption costs"."""
+    names = re.findall(r"<!-- caption (\w+):begin -->", text)
+    return {
+        f"caption {name}": f"<sub>{plugins.literals('figures', name)['CAPTION']}</sub>"
+        for name in names
+    }
 
 
 def method_table(section: str) -> str:
@@ -219,9 +233,9 @@ def result_table(told: Mapping[str, Any]) -> str:
                 row["fusion"],
                 _with_interval(row["patch_auc"]),
                 _with_interval(row["image_auc"]),
-                _number(row["accuracy"], 3),
-                _number(row["train_s"], 1),
-                _number(row["ms_per_image"], 2),
+                number(row["accuracy"], 3),
+                number(row["train_s"], 1),
+                number(row["ms_per_image"], 2),
             ]
             for row in rows
         ]
@@ -240,17 +254,17 @@ def result_table(told: Mapping[str, Any]) -> str:
     origin = (
         f"Study `{told['study']}`, {run['date']}, commit {commits}, {host['cpu']}, "
         f"{host['cores']} cores, {host['memory_gib']} GiB, PyTorch {run['versions'].get('torch')}; "
-        f"{rows[0]['n_seeds']} seed(s)."
+        f"{_seeds(rows[0]['n_seeds'])}."
     )
     if told["classifier"]:
         origin += f" Patch classifier where none is named: {told['classifier']}."
     return "\n\n".join([*parts, origin])
 
 
+def _seeds(n: int) -> str:
+    return "1 seed" if n == 1 else f"{n} seeds"
+
+
 def _with_interval(auc: list[float]) -> str:
-    value, low, high = (_number(number, 3) for number in auc)
+    value, low, high = (number(end, 3) for end in auc)
     return f"{value} [{low}, {high}]" if value else ""
-
-
-def _number(value: float, digits: int) -> str:
-    return "" if value != value else f"{value:.{digits}f}"

@@ -20,7 +20,6 @@ from patchbench.paired import difference
 from patchbench.study import NONE
 
 MEASURES = ("auc_macro", "accuracy", "log_loss")
-N_BOOTSTRAPS = 1000  # a run has hundreds of values
 _DIGITS = 12
 
 
@@ -30,7 +29,7 @@ class Score:
 
     Attributes
     ----------
-    over_images : float array, (1 + n_bootstraps,)
+    over_images : float array, (1 + N_DRAWS,)
         First the images as they are.
     by_draw : float array, (n_draws,)
     """
@@ -56,7 +55,7 @@ class Trials:
     weights: np.ndarray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        weights = draw_groups(self.group_of, BOOTSTRAP_SEED, N_BOOTSTRAPS)
+        weights = draw_groups(self.group_of, BOOTSTRAP_SEED)
         self.weights = weights.astype(np.float64)
         self._totals = self.weights.sum(axis=1)
         present = np.unique(self.labels)

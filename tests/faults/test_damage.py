@@ -34,7 +34,7 @@ def cut_off(content: bytes) -> bytes:
         (f"{ENCODER}/embeddings/{SHARD}.npy", [f"{ENCODER}/logistic"]),
     ],
 )
-def test_a_damaged_file_is_named_and_made_again_once_deleted(
+def test_a_damaged_file_is_named_and_made_again(
     undisturbed: Path,
     finished: Path,
     file: str,
@@ -51,6 +51,6 @@ def test_a_damaged_file_is_named_and_made_again_once_deleted(
             gone = finished / name
             shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
         assert f"{file} is damaged" in refused(finished)
-        path.unlink()
+        path.with_name(f"{path.name}.damaged").unlink()
         run(finished)
         assert results(finished) == results(undisturbed)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from patchbench import disks, io
+from patchbench.__main__ import main
 from patchbench.errors import UserError
 
 
@@ -64,3 +65,23 @@ def test_a_damaged_file_behind_a_link_is_named(tmp_path: Path) -> None:
     link.symlink_to(stored)
     with pytest.raises(io.DamagedFileError, match=r"delete it and .*stored\.npy, which it links"):
         io.read_array(link)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_job_sets_a_damaged_file_aside_so_that_the_next_run_makes_it(
+    tmp_path: Path, linked: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored, given = tmp_path / "stored.npz", tmp_path / "model.npz"
+    (stored if linked else given).write_bytes(b"damaged")
+    if linked:
+        given.symlink_to(stored)
+    out = tmp_path / "logits.npy"
+    job = ["classify", "--classifier", "logistic", "--state", str(given)]
+    job += ["--embeddings", str(tmp_path / "rows.npy"), "--out", str(out)]
+    io.write_array(tmp_path / "rows.npy", np.zeros((2, 3), np.float32))
+    aside = (stored if linked else given).name + ".damaged"
+    assert main(job) == 2
+    assert f"was set aside as {tmp_path / aside}; run snakemake again" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.npy", aside}
+    assert main(job) == 2  # as for another job that reads the same file
+    assert f"{given} is not there; run snakemake again" in capsys.readouterr().err

@@ -52,10 +52,33 @@ def test_the_default_study_can_run_and_nothing_stays_behind(
     assert not list(here.iterdir())
     values = {finding["name"]: finding["value"] for finding in found["findings"]}
     assert values["runs"] == "8 of patches, 1 of whole images"
-    assert values["jobs"].startswith("50: ") and values["already done"].startswith(
+    assert values["jobs"].startswith("51: ") and values["already done"].startswith(
         "0 of the 47 jobs"
     )
     assert values["networks"].startswith("tile2vec, bagnet17, resnet18")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "study: &a {x: *a}",
+        "\n".join(
+            ["a0: &a0 {x: 1}"]
+            + [
+                f"a{i}: &a{i} {{{', '.join(f'k{j}: *a{i - 1}' for j in range(9))}}}"
+                for i in range(1, 30)
+            ]
+        ),
+    ],
+    ids=["a reference to itself", "references that multiply"],
+)
+def test_a_config_that_would_never_end_is_one_sentence(
+    here: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = here / "hostile.yaml"
+    path.write_text(text, encoding="utf-8")
+    assert main(["doctor", "--configfile", str(path)]) != 0
+    assert "write out what references (*name) repeat" in "".join(capsys.readouterr())
 
 
 def test_every_problem_has_a_way_out_and_nothing_else_has(here: Path) -> None:

@@ -16,7 +16,7 @@ from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.experiments import channel_blackout, interaction, shuffle, spatial_blackout
 from patchbench.metrics import draw_weights
 from patchbench.subject import Channels, Subject, decided
-from patchbench.trials import N_BOOTSTRAPS, Trials
+from patchbench.trials import Trials
 from unit._subjects import (
     IMAGE_PX,
     LABELS,
@@ -44,7 +44,7 @@ def run(experiment: Any, subject: Subject) -> pd.DataFrame:
 def test_one_bootstrap_for_all_draws_is_the_mean_of_the_bootstraps_of_each() -> None:
     draws = [softmax(RNG.normal(size=(N_IMAGES, N_CLASSES))).round(1) for _ in range(4)]
     score = Trials(LABELS, np.arange(N_IMAGES)).score(draws)["auc_macro"]
-    weights = draw_weights(N_IMAGES, BOOTSTRAP_SEED, N_BOOTSTRAPS)
+    weights = draw_weights(N_IMAGES, BOOTSTRAP_SEED)
     each = np.array([macro_auc(LABELS, probabilities, weights) for probabilities in draws])
     np.testing.assert_allclose(score.over_images, each.mean(axis=0))
     np.testing.assert_allclose(score.by_draw, each[:, 0])
@@ -54,7 +54,7 @@ def test_images_of_a_group_are_drawn_together() -> None:
     draws, halves = [softmax(RNG.normal(size=(N_IMAGES, N_CLASSES)))], np.arange(N_IMAGES) // 2
     score = Trials(LABELS, halves).score(draws)["accuracy"]
     right = draws[0].argmax(axis=1) == LABELS
-    weights = draw_weights(N_IMAGES // 2, BOOTSTRAP_SEED, N_BOOTSTRAPS)[:, halves]
+    weights = draw_weights(N_IMAGES // 2, BOOTSTRAP_SEED)[:, halves]
     np.testing.assert_allclose(score.over_images, weights @ right / weights.sum(axis=1))
 
 

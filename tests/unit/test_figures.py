@@ -1,6 +1,8 @@
 """Figures draw any study, overlap nothing, and state what they show."""
 
 from argparse import Namespace
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -103,3 +105,25 @@ def test_csv_behind_a_figure_holds_what_is_drawn() -> None:
 
 def plugins_of(study: Study) -> set[str]:
     return set(study.metrics.loc[study.metrics["patches"] != "whole-image", "fusion"]) - {"none"}
+
+
+def test_names_of_a_hundred_classes_leave_room_for_each_other() -> None:
+    study = make_study(n_encoders=1, n_fusions=1, n_classes=102, classifiers=("logistic",))
+    with style.look():
+        figure = plugins.load("figures", "confusion_matrix").draw(study, "scenes")
+        figure.draw_without_rendering()
+        ticks = [label for label in figure.axes[0].get_yticklabels() if label.get_text()]
+        boxes = [label.get_window_extent().extents for label in ticks]
+    assert 10 < len(boxes) < 102
+    for above, below in pairwise(boxes):
+        assert above[1] >= below[3]
+
+
+def test_a_class_without_test_images_has_no_share_of_decisions() -> None:
+    study = make_study(n_encoders=1, n_fusions=1, classifiers=("logistic",))
+    held = study.predictions[study.predictions["label"] != 0]
+    frame = plugins.load("figures", "confusion_matrix").data(
+        replace(study, predictions=held), "scenes"
+    )
+    absent = frame["true_class"] == study.datasets["scenes"]["classes"][0]
+    assert frame.loc[absent, "share"].isna().all() and frame.loc[~absent, "share"].notna().all()

@@ -184,8 +184,9 @@ def test_the_seconds_of_grad_cam_are_those_of_its_networks_and_maps_too() -> Non
 def test_without_a_sweep_nothing_is_said_but_that_it_is_missing() -> None:
     study = make_study()
     assert noise.sentences(study, "scenes") == []
-    assert "no noisy-patch detector was run" in finding.gaps(study)
-    assert "no noisy-patch detector was run" not in finding.gaps(study_of(DETECTORS))
+    gap = "no noisy-patch detector was run"
+    assert any(told.startswith(gap) for told in finding.gaps(study))
+    assert not any(told.startswith(gap) for told in finding.gaps(study_of(DETECTORS)))
     bare = replace(study_of(DETECTORS), detection=tables.empty("detection"))
     assert "its time was not recorded" in told(bare)
 

@@ -120,6 +120,7 @@ def test_finding_names_best_method_network_chance_and_ratio() -> None:
     assert f"{best['value']:.3f} (95 % interval {best['low']:.3f}" in text
     assert "resnet18 reaches AUC-ROC" in text
     assert "times the network's" in text
+    assert re.search(r"jobs held at most [\d,]+ MiB, [\d.]+ times the network's [\d,]+ MiB", text)
     assert "Chance is 0.5; the best control, random_projection" in text
     assert "best of 15 combinations" in text
 

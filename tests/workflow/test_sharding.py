@@ -95,6 +95,36 @@ def test_every_patch_has_the_same_row_however_many_shards(
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(
+    ("encoder", "settings"),
+    [
+        ("bagnet", {"receptive_field_px": 9, "width": 16, "layers": [1, 1, 1, 1], "epochs": 1}),
+        ("tile2vec", {"width": 8, "n_triplets": 64, "epochs": 1}),
+        ("sift", {"step_px": 8, "aggregate": "fisher", "n_words": 4}),
+        ("color_histogram", {}),
+    ],
+)
+def test_no_encoder_knows_the_shard_of_a_patch(
+    studies: dict[int, Path], prepared: Path, encoder: str, settings: dict[str, object]
+) -> None:
+    fixed = {"encoder": encoder, "spec": json.dumps(settings), "images": prepared / "images.npy"}
+    state, whole = prepared / f"{encoder}.npz", studies[1]
+    pixels = sorted((whole / "pixels").glob("*.npy"))
+    where = {"index": whole / "index.parquet", "patch_size_px": 32}
+    stage("fit_encoder", **fixed, **where, pixels=pixels, out=state)
+    found = []
+    for n, folder in studies.items():
+        for shard in sorted((folder / "pixels").glob("*.npy")):
+            out = folder / encoder / shard.name
+            out.parent.mkdir(exist_ok=True)
+            stage("encode", **fixed, state=state, pixels=shard, out=out)
+        embedded = sorted((folder / encoder).glob("*.npy"))
+        assert len(embedded) == n
+        found.append(np.concatenate([read_array(path) for path in embedded]))
+    for other in found[1:]:
+        np.testing.assert_array_equal(found[0], other)
+
+
 @pytest.mark.parametrize("table", ["predictions", "metrics", "roc", "fusion_tests", "reliability"])
 def test_results_are_identical_however_many_shards(studies: dict[int, Path], table: str) -> None:
     one, *others = (pd.read_parquet(folder / f"{table}.parquet") for folder in studies.values())

@@ -199,20 +199,26 @@ def footer(fig: Figure, text: str) -> None:
 def facts(study: Study, dataset: str, *more: str) -> str:
     """Footer text: test images, seeds, ``more``, study and commit."""
     rows = study.metrics[study.metrics["dataset"] == dataset]
-    counts, seeds = sorted(set(rows["n_images"])), sorted(set(rows["seed"]))
+    counts = sorted(set(rows["n_images"]))
     parts = []
     if counts:
         span = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         parts.append(f"n = {span} test images")
-    if seeds:
-        names = ", ".join(str(seed) for seed in seeds[:6]) + (", ..." if len(seeds) > 6 else "")
-        parts.append(f"{len(seeds)} {'seed' if len(seeds) == 1 else 'seeds'} ({names})")
+    if len(rows):
+        parts.append(seeds(rows))
     classifier = common_classifier(study)
     if classifier:
         parts.append(f"patch classifier where none is named: {classifier}")
     parts += more
     text = ". ".join(part[0].upper() + part[1:] if i else part for i, part in enumerate(parts))
     return signed(study, text)
+
+
+def seeds(rows: pd.DataFrame) -> str:
+    """How many seeds a table has, and which."""
+    found = sorted(set(rows["seed"]))
+    names = ", ".join(str(seed) for seed in found[:6]) + (", ..." if len(found) > 6 else "")
+    return f"{len(found)} {'seed' if len(found) == 1 else 'seeds'} ({names})"
 
 
 def signed(study: Study, text: str) -> str:

@@ -1,5 +1,6 @@
 """Which class is taken for which: the patch method and the CNN that are best on val."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ CAPTION = (
 _SHADES = LinearSegmentedColormap.from_list("share", ["#ffffff", "#0072B2"])
 _TOP_IN, _CELL_IN, _BETWEEN_IN, _NAME_IN = 0.6, 0.26, 0.2, 1.1
 _MAX_NUMBERED = 12  # classes; past these a number would not fit into its cell
+_LINE_IN = 0.12  # of a name
 _DARK = 0.55
 
 
@@ -27,7 +29,8 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
     """One row per method, true and decided class.
 
     Columns of a method, ``fusion``, ``label``, ``n_seeds``, ``true_class``, ``decided_class``,
-    ``n`` (test images, over all seeds) and ``share`` of the true class's.
+    ``n`` (test images, over all seeds) and ``share`` of the true class's, NaN of a class without
+    test images.
     """
     frame = results.scores(study, dataset, "image")
     frame = frame[frame["value"].notna()]
@@ -51,7 +54,8 @@ def _counted(
         rows = rows[rows[column] == best[column]]
     table = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(table, (rows["label"].to_numpy(), rows["predicted_label"].to_numpy()), 1)
-    share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    n_true = table.sum(axis=1, keepdims=True)
+    share = np.divide(table, n_true, out=np.full(table.shape, np.nan), where=n_true > 0)
     about = {name: best[name] for name in (*results.METHOD, "fusion", "label")}
     about["n_seeds"] = rows["seed"].nunique()
     return [
@@ -85,19 +89,23 @@ def draw(study: Study, dataset: str) -> Figure:
         heading = str(name) if fusion == "none" else f"{name}, {fusion}"
         style.write(fig, left, _TOP_IN - 0.14, style.fit(heading, max(side, 2.4)))
         ax = style.panel(fig, left, _TOP_IN, side, side)
-        _matrix(ax, rows, classes, named=not i)
+        _matrix(ax, rows, classes, side, named=not i)
     return fig
 
 
-def _matrix(ax: Axes, rows: pd.DataFrame, classes: list[str], *, named: bool) -> None:
+def _matrix(
+    ax: Axes, rows: pd.DataFrame, classes: list[str], side_in: float, *, named: bool
+) -> None:
     n = len(classes)
     share = rows["share"].to_numpy().reshape(n, n)
     ax.pcolormesh(share, cmap=_SHADES, vmin=0, vmax=1, edgecolors="white", linewidth=0.8)
     ax.set(xlim=(0, n), ylim=(n, 0))
     ax.grid(visible=False)
-    names = [style.fit(name, _NAME_IN - 0.1) for name in classes]
-    ax.set_yticks(np.arange(n) + 0.5, names if named else [""] * n)
-    ax.set_xticks(np.arange(n) + 0.5, names, rotation=90)
+    every = math.ceil(_LINE_IN * n / side_in)  # names of the others would lie on each other
+    names = [style.fit(name, _NAME_IN - 0.1) for name in classes[::every]]
+    places = np.arange(0, n, every) + 0.5
+    ax.set_yticks(places, names if named else [""] * len(names))
+    ax.set_xticks(places, names, rotation=90)
     ax.tick_params(length=0)
     if n > _MAX_NUMBERED:
         return

@@ -93,6 +93,9 @@ def _label(study: Study, row: dict[Any, Any]) -> str:
 def _facts(study: Study, dataset: str, frame: pd.DataFrame, n_encoders: int) -> str:
     rows = study.costs[study.costs["dataset"] == dataset]
     text = f"n = {int(frame['n_jobs'].sum())} jobs"
+    metrics = study.metrics[study.metrics["dataset"] == dataset]
+    if len(metrics):
+        text += f"; {style.seeds(metrics)}"
     shared = cost_results.shared_cpu_s(study, dataset)
     if not np.isnan(shared):
         text += f"; preparing and cutting the images, for all alike: {_short(shared)} s more"

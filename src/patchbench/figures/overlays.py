@@ -98,7 +98,8 @@ def _names(study: Study, dataset: str, shown: Mapping[str, np.ndarray], i: int) 
 
 
 def _facts(study: Study, dataset: str, n_images: int) -> str:
-    return style.signed(study, f"n = {n_images} of the test images of {dataset}")
+    seed = study.metrics.loc[study.metrics["dataset"] == dataset, "seed"].min()
+    return style.signed(study, f"n = {n_images} of the test images of {dataset}, seed {seed}")
 
 
 def _head(column: str, side: float) -> list[tuple[str, str]]:

@@ -22,6 +22,12 @@ from patchbench.report import fusion, noise, published, tested
 from patchbench.study import WHOLE_IMAGE, Study
 
 Row = Mapping[str, Any]
+# tables that a study asks for, the list of the config that does, and what they are
+_OPTIONAL = (
+    ("sweep", "detectors", "no noisy-patch detector was run"),
+    ("faithfulness", "explain", "no map was made of where networks look"),
+    ("experiments", "experiments", "no patch, channel or place was changed to see what it carries"),
+)
 FEW = 10  # test images of a class, below which intervals by resampling say little
 
 
@@ -58,6 +64,7 @@ def _finding(study: Study, dataset: str) -> Finding:
     if best is not None and network is not None:
         sentences[-1] += " " + _difference_text(study, dataset, best, network)
         sentences += _runtime_text(study, dataset, best, network)
+        sentences += _memory_text(study, dataset, best, network)
     sentences.append(_floor_text(control))
     sentences += fusion.sentences(study, dataset, best)
     sentences += noise.sentences(study, dataset)
@@ -171,12 +178,39 @@ def _runtime_text(study: Study, dataset: str, best: Row, network: Row) -> list[s
     ):
         a, b = own.get(column, np.nan), other.get(column, np.nan)
         if not (pd.isna(a) or pd.isna(b)) and b > 0:
-            ratio = f"{a / b:.2g}" if a / b < 10 else f"{a / b:.0f}"
-            parts.append(f"{what} {_3(a)} {unit}, {ratio} times the network's {_3(b)} {unit}")
+            told = f"{what} {_3(a)} {unit}, {_ratio(a, b)} times the network's {_3(b)} {unit}"
+            parts.append(told)
     if not parts:
         return ["Runtimes were not recorded for both, so they are not compared."]
     text = "; ".join(parts)
     return [f"{text[0].upper()}{text[1:]}."]
+
+
+def _memory_text(study: Study, dataset: str, best: Row, network: Row) -> list[str]:
+    """The largest memory of any job, of the machine and, where one was used, of its GPU."""
+    peaks = runtimes.peak_memory(study)
+    peaks = peaks[peaks["dataset"] == dataset]
+    own, other = (_largest(peaks, row) for row in (best, network))
+    parts = []
+    for column, where in (("peak_rss_mib", ""), ("peak_gpu_mib", " of the GPU")):
+        a, b = own[column], other[column]
+        if not (pd.isna(a) or pd.isna(b)) and b > 0:
+            parts.append(f"{a:,.0f} MiB{where}, {_ratio(a, b)} times the network's {b:,.0f} MiB")
+    return [f"Its jobs held at most {'; '.join(parts)}."] if parts else []
+
+
+def _largest(peaks: pd.DataFrame, row: Row) -> "pd.Series[float]":
+    return _of_method(peaks, row)[["peak_rss_mib", "peak_gpu_mib"]].astype(float).max()
+
+
+def _of_method(frame: pd.DataFrame, row: Row) -> pd.DataFrame:
+    for column in ("patches", "encoder", "classifier", "fusion"):
+        frame = frame[frame[column] == row[column]]
+    return frame
+
+
+def _ratio(a: float, b: float) -> str:
+    return f"{a / b:.2g}" if a / b < 10 else f"{a / b:.0f}"
 
 
 def _3(value: float) -> str:
@@ -185,8 +219,7 @@ def _3(value: float) -> str:
 
 
 def _times_of(times: pd.DataFrame, row: Row) -> dict[str, float]:
-    for column in ("patches", "encoder", "classifier", "fusion"):
-        times = times[times[column] == row[column]]
+    times = _of_method(times, row)
     return {} if times.empty else {str(k): v for k, v in times.iloc[0].items()}
 
 
@@ -203,10 +236,9 @@ def gaps(study: Study) -> list[str]:
     found = list(study.run.get("left_out", []))
     undefined = study.metrics[study.metrics["value"].isna()]
     for (dataset, metric), rows in undefined.groupby(["dataset", "metric"]):
-        found.append(
-            f"{dataset}: {metric} is not defined for {len(rows)} results "
-            "(for example, a class without test images)"
-        )
+        one_class = str(metric).startswith("auc")
+        why = "test has one class only" if one_class else "a class has no test images"
+        found.append(f"{dataset}: {metric} is not defined for {len(rows)} results ({why})")
     for dataset in sorted(study.datasets):
         rows = study.metrics[study.metrics["dataset"] == dataset]
         if rows.empty:
@@ -226,6 +258,13 @@ def gaps(study: Study) -> list[str]:
     for row in unknown.drop_duplicates(["dataset", "patches", "encoder"]).to_dict("records"):
         found.append(f"{row['dataset']}: a runtime of {row['encoder']} was not recorded")
     found += tested.gaps(study)
-    if study.sweep.empty:
-        found.append("no noisy-patch detector was run")
+    asked = study.run.get("config", {}).get("benchmark", {})
+    for table, key, what in _OPTIONAL:
+        if getattr(study, table).empty:
+            why = (
+                "its table is empty"
+                if asked.get(key)
+                else f"benchmark.{key} of the config is empty"
+            )
+            found.append(f"{what}: {why}")
     return found

@@ -146,7 +146,7 @@ def statistics(study: Study) -> Facts:
         (
             "intervals",
             f"{share} percentile intervals of {draws} bootstrap draws of test images with "
-            "replacement; the patches of an image are drawn together, for the scores also the "
+            "replacement; the patches of an image are drawn together, and so are the "
             "images of a group, where the dataset names groups. A draw in which a metric is not "
             "defined is left out. All methods see the same draws.",
         ),
@@ -155,8 +155,8 @@ def statistics(study: Study) -> Facts:
             "Of two methods on the same test images, draw by draw, so that what makes an image "
             "easy for both cancels out. p is two-sided: twice the smaller share of draws on one "
             "side of zero, one added to both counts. Families of tests are adjusted by Holm's "
-            "step-down method. Accuracies are compared by McNemar's test, exact where few images "
-            "differ; with two classes the areas also by DeLong's test.",
+            "step-down method. Accuracies are compared by McNemar's exact test; with "
+            "two classes the areas also by DeLong's test.",
         ),
         (
             "areas of single classes",

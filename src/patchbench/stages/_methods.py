@@ -57,10 +57,12 @@ def _settings(cls: Any, spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def commands(costs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Each stage with how many jobs ran it, and the exact command line of the first."""
+    """Each stage with its jobs, what they took in all, and the exact command line of the first."""
     found: dict[str, dict[str, Any]] = {}
     for cost in costs:
         stage = found.setdefault(cost["stage"], {"stage": cost["stage"], "n_jobs": 0})
         stage["n_jobs"] += 1
+        for name in ("wall_s", "cpu_s"):
+            stage[name] = stage.get(name, 0.0) + cost[name]
         stage.setdefault("command", cost.get("command", ""))
     return list(found.values())

@@ -10,7 +10,7 @@ from patchbench import tables
 from patchbench.cost import Work
 from patchbench.decisions import decisions, drawn
 from patchbench.io import provenance, write_table
-from patchbench.method_tests import tested
+from patchbench.method_tests import reference, tested
 from patchbench.progress import progress
 from patchbench.study import Study, open_study
 
@@ -43,7 +43,7 @@ def compared(study: Study) -> dict[str, pd.DataFrame]:
         draws = [drawn(found, method) for method in found.methods]
         names = study.datasets[dataset]["classes"]
         parts["class_metrics"].append(summaries.class_table(found, names))
-        parts["method_tests"].append(tested(study, found, draws))
+        parts["method_tests"].append(tested(found, draws, reference(study, found)))
         parts["seed_summary"].append(summaries.seed_table(found, draws))
     joined = {
         name: pd.concat([rows for rows in own if len(rows)] or [tables.empty(name)])

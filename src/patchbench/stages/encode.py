@@ -16,11 +16,12 @@ from patchbench.io import ArrayWriter, provenance, read_array, read_state, read_
 from patchbench.progress import progress
 
 # patches handed to an encoder at once and timed together: bounds memory, large enough to keep it
-# busy, small enough that a shard holds several
+# busy, small enough that a shard holds several. Always as many, the last one repeated where a shard
+# ends: sums over another number of rows may round otherwise, and no patch may know its shard.
 CHUNK_PATCHES = 512
 
 Piece = tuple[slice, Callable[[], np.ndarray]]
-"""Rows of the embeddings, and how to compute them."""
+"""Rows of the embeddings, and how to compute them, with more behind them where a shard ends."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,8 +55,9 @@ def run(args: argparse.Namespace) -> Work:
     todo, watch = pieces(encoder, pixels, read_array(args.images), part), Stopwatch()
     with ArrayWriter(args.out, (len(pixels), encoder.dim), np.float32, origin) as embeddings:
         for rows, encode in progress(todo, f"encoding {args.out.stem}", "chunk"):
-            with watch.lap(len(range(*rows.indices(len(pixels))))):
-                embeddings[rows] = encode()
+            n_rows = len(range(*rows.indices(len(pixels))))
+            with watch.lap(n_rows):
+                embeddings[rows] = encode()[:n_rows]
     return Work(len(pixels), "patch", encoder.device, watch.elapsed_s, watch.laps)
 
 
@@ -77,25 +79,50 @@ def pieces(encoder: Any, pixels: np.ndarray, images: np.ndarray, part: pd.DataFr
     per_image = len(part) // len(image_rows)
     ys, xs = (part[side].iloc[:per_image].unique() for side in ("y_px", "x_px"))
     if not (hasattr(encoder, "takes_grid") and encoder.takes_grid(ys, xs, *images.shape[1:3])):
-        chunks = (slice(i, i + CHUNK_PATCHES) for i in range(0, len(pixels), CHUNK_PATCHES))
-        return [(rows, partial(_patch_by_patch, encoder, pixels, rows)) for rows in chunks]
+        return [
+            (rows, partial(_patch_by_patch, encoder, pixels, rows))
+            for rows in chunks(len(pixels), CHUNK_PATCHES)
+        ]
     n_each = max(1, CHUNK_PATCHES // per_image)
     return [
         (
-            slice(i * per_image, (i + n_each) * per_image),
-            partial(_whole, encoder, images, image_rows[i : i + n_each], (ys, xs)),
+            slice(rows.start * per_image, rows.stop * per_image),
+            partial(_whole, encoder, images, image_rows, rows, (ys, xs)),
         )
-        for i in range(0, len(image_rows), n_each)
+        for rows in chunks(len(image_rows), n_each)
     ]
 
 
+def chunks(n_rows: int, n_each: int) -> list[slice]:
+    """Rows in turn, as many each, so that the last chunk may reach past the end.
+
+    >>> chunks(5, 2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None)]
+    """
+    return [slice(start, start + n_each) for start in range(0, n_rows, n_each)]
+
+
+def filled(values: np.ndarray, rows: slice) -> np.ndarray:
+    """These rows; in the place of rows past the end, the last one.
+
+    >>> filled(np.array([7, 8, 9]), slice(2, 4))
+    array([9, 9])
+    """
+    found: np.ndarray = values[np.arange(rows.start, rows.stop).clip(max=len(values) - 1)]
+    return found
+
+
 def _patch_by_patch(encoder: Any, pixels: np.ndarray, rows: slice) -> np.ndarray:
-    embeddings: np.ndarray = encoder.encode(pixels[rows])
+    embeddings: np.ndarray = encoder.encode(filled(pixels, rows))
     return embeddings
 
 
 def _whole(
-    encoder: Any, images: np.ndarray, rows: np.ndarray, grid: tuple[np.ndarray, np.ndarray]
+    encoder: Any,
+    images: np.ndarray,
+    image_rows: np.ndarray,
+    rows: slice,
+    grid: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    embeddings: np.ndarray = encoder.encode_grid(images[rows], *grid)
+    embeddings: np.ndarray = encoder.encode_grid(images[filled(image_rows, rows)], *grid)
     return embeddings

@@ -2,8 +2,12 @@
 
 import argparse
 import json
+import math
+import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from patchbench.cost import Work
 from patchbench.errors import UserError
@@ -11,6 +15,7 @@ from patchbench.io import read_json
 from patchbench.machine import DIRTY
 from patchbench.readme import (
     SECTIONS,
+    captions,
     fill,
     map_table,
     method_table,
@@ -22,6 +27,8 @@ from patchbench.readme import (
 from patchbench.study import open_study
 from patchbench.table_docs import tables_page
 
+# written by hand but for the blocks between markers
+PAGES = ("README.md", "docs/results.md", "docs/methods.md")
 # these show photographs, so they are taken only where the licence lets us
 WITH_PHOTOGRAPHS = ("dataset_overview", "embedding_map", "overlays")
 
@@ -43,28 +50,51 @@ def run(args: argparse.Namespace) -> Work:
             raise UserError(f"{folder} was run with uncommitted changes; commit and run it again")
         free = [name for name, data in study.datasets.items() if "CC" in data["licence"]]
         keep(folder, told, free, args.root)
-    readme = args.root / "README.md"
-    readme.write_text(filled(args.root), encoding="utf-8")
+    for page, text in filled(args.root).items():
+        (args.root / page).write_text(text, encoding="utf-8")
     (args.root / "docs/tables.md").write_text(tables_page(), encoding="utf-8")
     return Work(1, "page")
 
 
 def keep(folder: Path, told: dict[str, object], free: list[str], root: Path) -> None:
-    """Copy a study's numbers, and those of its figures that the README shows, to ``docs/``."""
+    """Copy a study's numbers, and those of its figures that a page shows, to ``docs/``."""
     path = root / "docs/results" / f"{told['study']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    shown = (root / "README.md").read_text(encoding="utf-8")
+    path.write_text(json.dumps(plain(told), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    shown = pictures(root)
     for picture in sorted((folder / "figures").glob("*/*.png")):
-        target = f"docs/figures/{told['study']}/{picture.parent.name}/{picture.name}"
+        target = root / f"docs/figures/{told['study']}/{picture.parent.name}/{picture.name}"
         allowed = picture.stem not in WITH_PHOTOGRAPHS or picture.parent.name in free
-        if target in shown and allowed:
-            (root / target).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(picture, root / target)
+        if target.resolve() in shown and allowed:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(picture, target)
 
 
-def filled(root: Path) -> str:
-    """The README with every table as the code and ``docs/results`` have it now."""
+def plain(value: Any) -> Any:
+    """What is not known as null, since NaN is no JSON.
+
+    >>> plain({"auc": [0.5, float("nan")]})
+    {'auc': [0.5, None]}
+    """
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def pictures(root: Path) -> set[Path]:
+    """The files of all pictures that the pages show."""
+    return {
+        ((root / page).parent / source).resolve()
+        for page, text in _texts(root).items()
+        for source in re.findall(r'src="([^":]+)"', text)
+    }
+
+
+def filled(root: Path) -> dict[str, str]:
+    """Every page with its tables as the code and ``docs/results`` have them now."""
+    texts = _texts(root)
     blocks = {section: method_table(section) for section in SECTIONS}
     for path in sorted((root / "docs/results").glob("*.json")):
         told = json.loads(path.read_text(encoding="utf-8"))
@@ -75,4 +105,8 @@ def filled(root: Path) -> str:
             blocks[f"parts {told['study']}"] = parts_table(told)
         if told["sweeps"]:
             blocks[f"detectors {told['study']}"] = sweep_table(told)
-    return fill((root / "README.md").read_text(encoding="utf-8"), blocks)
+    return fill(texts, blocks | captions("".join(texts.values())))
+
+
+def _texts(root: Path) -> dict[str, str]:
+    return {page: (root / page).read_text(encoding="utf-8") for page in PAGES}
