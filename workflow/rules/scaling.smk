@@ -17,7 +17,8 @@ rule scale:
     threads: (workflow.cores if workflow.local_exec else None) or MEASURED["threads"]
     resources:
         **DEVICE,
-        mem_mb=lambda w, attempt: int(1024 * MEASURED["max_memory_gib"]) + 1000 * attempt,
+        mem_mb=lambda w, attempt: int(1024 * MEASURED["max_memory_gib"])
+        + 1000 * attempt,
         runtime=lambda w, attempt: attempt
         * (10 + len(MEASURED["sides_px"]) * int(2 + MEASURED["max_time_s"] / 60)),
     params:
