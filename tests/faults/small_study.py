@@ -65,7 +65,7 @@ def start(project: Path) -> "subprocess.Popen[bytes]":
     return process
 
 
-def results(project: Path) -> dict[str, bytes]:
+def results(project: Path) -> dict[str, object]:
     """Every result by its path, but not what it cost or what was said on the way.
 
     Raises
@@ -80,7 +80,7 @@ def results(project: Path) -> dict[str, bytes]:
         if path.name.endswith(".cost.json"):
             read_json(path)
         elif path.name not in ("costs.parquet", "README.md"):
-            found[str(path.relative_to(project))] = path.read_bytes()
+            found[str(path.relative_to(project))] = harness.lasting(path)
     return found
 
 

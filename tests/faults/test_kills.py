@@ -63,7 +63,7 @@ def alive(project: Path) -> list[str]:
     return found
 
 
-def compare(project: Path, expected: dict[str, bytes]) -> None:
+def compare(project: Path, expected: dict[str, object]) -> None:
     """What stands under its name is whole, and what it is in an undisturbed run."""
     for name, content in results(project).items():
         assert content == expected[name], name

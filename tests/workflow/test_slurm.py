@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from cluster_story import FIRST, OVERLAY, PROFILE, SECOND, TARGETS, TOO_LITTLE_MB, Story, tell
-from harness import snakemake
+from harness import lasting, snakemake
 
 from faults import slurm_local
 from patchbench.machine import COMMAND_VARIABLE
@@ -48,7 +48,7 @@ def test_the_files_are_those_of_a_local_run(story: Story) -> None:
     same = {name for name in files - told if name.name != "costs.parquet"}
     assert len(same) > 20
     for name in sorted(same):
-        assert (story.project / name).read_bytes() == (story.local / name).read_bytes(), name
+        assert lasting(story.project / name) == lasting(story.local / name), name
 
 
 def test_jobs_get_what_the_profile_asks_for(story: Story) -> None:
