@@ -171,14 +171,14 @@ def warm_up(
     """Train on batches of patches, so that batch norms learn the statistics they stream with."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.steps)
-    boxes = patch_boxes(model, args.side, args.side, PATCH_PX)
     model.train()
     for _ in range(args.steps):
         rows = rng.choice(len(images.labels), args.batch, replace=False)
         pixels, counts = [], []
         for row in rows:
             image = images.open(row)
-            whole = [box for box in boxes[images.patches(row)] if min(box[2:]) == PATCH_PX]
+            boxes = patch_boxes(model, args.side, args.side, PATCH_PX, images.patches(row))
+            whole = [box for box in boxes if min(box[2:]) == PATCH_PX]
             pixels += [image.read(*box) for box in whole]
             counts.append(len(whole))
         found = model(scale.tensor(np.stack(pixels), "cpu")).split(counts)

@@ -26,8 +26,14 @@ _TOLD, _REFUSED = "told", "refused"
 _LOOK_S = 0.02  # between two looks at the memory
 _START_S = 300.0  # for imports and what else comes before the work first tells something
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
-# how PyTorch's allocators for the processor say that there is no memory, in a plain RuntimeError
-_SHORT = ("can't allocate memory", "not enough memory")
+# how PyTorch's allocators and the libraries of a GPU say that there is no memory, in a plain
+# RuntimeError: CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED
+_SHORT = (
+    *("can't allocate memory", "not enough memory", "out of memory"),
+    *("ALLOC_FAILED", "ALLOCATION_FAILED"),
+)
+# who sends these asks the whole run to end, and says nothing of its work
+_ASKED_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 Tell = Callable[[dict[str, Any]], None]
 """Hands numbers to the process that waits; each time, the time limit begins anew."""
@@ -60,12 +66,16 @@ class Ended:
     told : dict
         All that it told, joined.
     reason : str
-        What it said when it failed, or who stopped it; mostly empty.
+        What it said when it failed, or what stopped it; mostly empty.
+    by_signal : bool
+        Whether it failed by a signal, as where a library aborts or touches memory that is not its
+        own, and so had no time to tell an error.
     """
 
     status: str = ""
     told: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    by_signal: bool = False
 
 
 def apart(work: Callable[..., None], arguments: tuple[Any, ...], limits: Limits) -> Ended:
@@ -87,7 +97,8 @@ def apart(work: Callable[..., None], arguments: tuple[Any, ...], limits: Limits)
     UserError
         If the work raised one, or this is not Linux.
     RuntimeError
-        If it ended in any other way; its traceback is on standard error.
+        If it ended in any other way, or was asked to end by a signal; its traceback is on standard
+        error.
     """
     if not Path("/proc/self/statm").exists():
         raise UserError(
@@ -108,11 +119,17 @@ def apart(work: Callable[..., None], arguments: tuple[Any, ...], limits: Limits)
         process.kill()
         process.join()
         ours.close()
-    if not ended.status and process.exitcode == -signal.SIGKILL:
-        return Ended(MEMORY, ended.told, "stopped by the system")
-    if not ended.status:
-        raise RuntimeError(f"a process ended with status {process.exitcode}; see above")
-    return ended
+    return ended if ended.status else _died(process.exitcode or 0, ended.told)
+
+
+def _died(exitcode: int, told: dict[str, Any]) -> Ended:
+    """How work ended that could not tell it itself."""
+    if exitcode == -signal.SIGKILL:  # so the kernel ends what is largest when memory is short
+        return Ended(MEMORY, told, "stopped by the system")
+    if exitcode >= 0 or -exitcode in _ASKED_TO_END:
+        raise RuntimeError(f"a process ended with status {exitcode}; see above")
+    known = {number.value: number.name for number in signal.Signals}
+    return Ended(FAILED, told, f"stopped by signal {known.get(-exitcode, -exitcode)}", True)
 
 
 def _watched(pipe: Connection, pid: int, limits: Limits) -> Ended:
@@ -159,11 +176,18 @@ def _inside(pipe: Connection, work: Callable[..., None], arguments: tuple[Any, .
     except MemoryError:
         pipe.send((MEMORY, ""))
     except RuntimeError as error:
-        text = str(error)
-        # PyTorch's own error of a GPU without memory is not imported only to be caught
-        short = type(error).__name__ == "OutOfMemoryError" or any(said in text for said in _SHORT)
-        line = next(iter(text.splitlines()), "") or type(error).__name__
-        pipe.send((MEMORY, "") if short else (FAILED, line))
+        line = next(iter(str(error).splitlines()), "") or type(error).__name__
+        pipe.send((MEMORY, "") if is_short(error) else (FAILED, line))
+
+
+def is_short(error: RuntimeError) -> bool:
+    """Whether an error of PyTorch says that there is no memory, of the processor or of a GPU.
+
+    >>> is_short(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
+    True
+    """
+    # PyTorch's own error of a GPU without memory is not imported only to be caught
+    return type(error).__name__ == "OutOfMemoryError" or any(s in str(error) for s in _SHORT)
 
 
 def peak_since() -> Callable[[], float]:

@@ -7,7 +7,7 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -19,8 +19,11 @@ from patchbench.records import BadImageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Box = tuple[int, int, int, int]
+"""``y_px, x_px, height_px, width_px`` of a part of an image."""
 RESIZE_MODES = ("crop", "squash", "pad")
 _BAND_PX = 256
+_BITS_PER_SAMPLE, _WHITE = 258, "patchbench white"
 # Pillow opens more, some of it by starting other programs (EPS by Ghostscript)
 _FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000"),
@@ -115,6 +118,7 @@ def _load(source: Path | str | bytes, max_megapixels: float | None) -> Image:
             megapixels = image.width * image.height / 1e6
             if megapixels > most:
                 raise BadImageError(f"{megapixels:.0f} megapixels, more than {most:g}")
+            _note_white(image)
             image.load()
             return _upright(image)
     except FileNotFoundError as error:
@@ -126,6 +130,12 @@ def _load(source: Path | str | bytes, max_megapixels: float | None) -> Image:
     except _DECODE_ERRORS as error:
         reason = str(error).split("\n")[0] or type(error).__name__
         raise BadImageError(f"cannot be decoded: {reason}") from error
+
+
+def _note_white(image: Image) -> None:
+    """Note, for all copies too, how a TIFF of 12 bits stores white: Pillow says it has 16."""
+    if getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE) == (12,):
+        image.info[_WHITE] = 2**12 - 1
 
 
 class _Bounded(io.BufferedReader):
@@ -168,7 +178,7 @@ def _upright(image: Image) -> Image:
 def _to_rgb(image: Image) -> np.ndarray:
 
     if image.mode.startswith("I"):
-        return _from_16_bit(np.asarray(image))
+        return _from_16_bit(np.asarray(image), image.info.get(_WHITE, 65535))
     if image.mode == "F":
         raise BadImageError("has floating-point pixels; save it with 8 or 16 bits per channel")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
@@ -176,20 +186,27 @@ def _to_rgb(image: Image) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def on_white(transparent: Image | np.ndarray) -> np.ndarray:
-    """Lay an RGBA image, or a uint8 array (h, w, 4), on white: uint8 (h, w, 3)."""
+def on_white(transparent: Image | np.ndarray, premultiplied: bool = False) -> np.ndarray:
+    """Lay an RGBA image, or a uint8 array (h, w, 4), on white: uint8 (h, w, 3).
+
+    ``premultiplied`` says that the colours of an array are multiplied by their opacity already.
+    """
     from PIL import Image
 
-    image = transparent if isinstance(transparent, Image.Image) else Image.fromarray(transparent)
+    if isinstance(transparent, Image.Image):
+        image = transparent
+    else:
+        size = transparent.shape[1], transparent.shape[0]
+        kind = "RGBa" if premultiplied else "RGBA"
+        image = Image.frombytes("RGBA", size, transparent.tobytes(), "raw", kind)
     white = Image.new("RGBA", image.size, "white")
     return np.array(Image.alpha_composite(white, image).convert("RGB"))
 
 
-def _from_16_bit(grey: np.ndarray) -> np.ndarray:
+def _from_16_bit(grey: np.ndarray, white: int) -> np.ndarray:
     if grey.min() < 0 or grey.max() > 65535:
         raise BadImageError("has more than 16 bits per channel; save it with 8 or 16")
-    # 65535 / 257 = 255, so white stays white
-    scaled = np.rint(grey / 257).astype(np.uint8)
+    scaled = np.rint(np.minimum(grey, white) / (white / 255)).astype(np.uint8)
     return np.repeat(scaled[..., None], 3, axis=2)
 
 
@@ -215,18 +232,45 @@ def resize(pixels: np.ndarray, size_px: int, how: str = "crop") -> np.ndarray:
     square : array, (size_px, size_px, 3) or (size_px, size_px)
         Same dtype as ``pixels``.
     """
+
+    def shrink(box: Box, shape: tuple[int, int]) -> np.ndarray:
+        top, left, height, width = box
+        return _scale(pixels[top : top + height, left : left + width], *shape)
+
+    return resize_by(shrink, pixels.shape[:2], size_px, how)
+
+
+def resize_by(
+    shrink: Callable[[Box, tuple[int, int]], np.ndarray],
+    sides_px: tuple[int, ...],
+    size_px: int,
+    how: str,
+) -> np.ndarray:
+    """:func:`resize`, of an image that need not be in memory.
+
+    Parameters
+    ----------
+    shrink : callable
+        From a part of the image, and the height and width that it is to have, each at most its
+        own, to its pixels.
+    sides_px : pair of int
+        Height and width of the image.
+    size_px, how
+        As for `resize`.
+    """
     if how not in RESIZE_MODES:
         raise ValueError(f"resize is {how!r}; choose one of {', '.join(RESIZE_MODES)}")
-    height, width = pixels.shape[:2]
-    if how == "squash":
-        return _scale(pixels, size_px, size_px)
+    height, width = sides_px
+    box, shape = (0, 0, height, width), (size_px, size_px)
     if how == "crop":
         side = min(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        return _scale(pixels[top : top + side, left : left + side], size_px, size_px)
-    factor = size_px / max(height, width)
-    inner = _scale(pixels, max(1, round(height * factor)), max(1, round(width * factor)))
-    return _pad(inner, size_px)
+        box = ((height - side) // 2, (width - side) // 2, side, side)
+    if how == "pad":
+        factor = size_px / max(height, width)
+        shape = max(1, round(height * factor)), max(1, round(width * factor))
+    least = min(shape[0], box[2]), min(shape[1], box[3])
+    inner = _scale(shrink(box, least), *shape)
+    return _pad(inner, size_px) if how == "pad" else inner
 
 
 def _scale(pixels: np.ndarray, height: int, width: int) -> np.ndarray:

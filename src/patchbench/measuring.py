@@ -85,6 +85,7 @@ def measure(tell: Tell, point: Point) -> None:
 
     found, seconds, cpu = timed(once, tell)
     tell({"n_pieces": found.n_pieces, "piece_px": found.piece_px, "peak_rss_mib": peak()})
+    tell({"redundant": found.redundant})
     tell({"work_s": float(np.median(seconds)), "cpu_s": float(np.median(cpu))})
     tell({"work_low_s": min(seconds), "work_high_s": max(seconds), "n_repeats": len(seconds)})
     if device == "cuda":

@@ -14,7 +14,7 @@ GROWTH_SIDES = 3  # the largest sides, which exponents are fitted to
 MEASURES = {"memory_gib": "Peak memory, GiB", "work_s": "Time for an image, s"}
 HEAD = (
     *("Way", "Task", "Side, px", "Peak memory, GiB", "Time, s", "Processor, s"),
-    *("n", "Pieces", "Piece, px"),
+    *("n", "Pieces", "Piece, px", "Done twice"),
 )
 
 
@@ -104,10 +104,11 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     """A row of `curves` as text, for a table with `HEAD`; a reason stands where numbers would."""
     side = f"{int(row['side_px']):,}"
     if row["status"] != DONE:
-        return [str(row["way"]), str(row["task"]), side, str(row["reason"]), *[""] * 5]
+        return [str(row["way"]), str(row["task"]), side, str(row["reason"]), *[""] * 6]
     numbers = [f"{row[name]:.3g}" for name in ("memory_gib", "work_s", "cpu_s")]
     counts = [f"{int(row[name]):,}" for name in ("n_repeats", "n_pieces", "piece_px")]
-    return [str(row["way"]), str(row["task"]), side, *numbers, *counts]
+    twice = "" if pd.isna(row["redundant"]) else f"{row['redundant']:.1%}"
+    return [str(row["way"]), str(row["task"]), side, *numbers, *counts, twice]
 
 
 def section(study: Study) -> dict[str, Any] | None:

@@ -32,6 +32,11 @@ SCALING_COLUMNS: dict[str, Columns] = {
         ),
         "n_pieces": (INT, "pieces that the network saw: 1, tiles, or patches; 0 if not measured"),
         "piece_px": (INT, "longest side of a piece; 0 if not measured"),
+        "redundant": (
+            FLOAT,
+            "multiply-adds done twice where tiles overlap, as a share of one pass over the image; "
+            "null where none is streamed or measured",
+        ),
         "max_memory_gib": (FLOAT, "limit of memory, of the process and on the GPU"),
         "max_time_s": (FLOAT, "limit of the time of one look"),
         "device": (STRING, "cpu or cuda; as asked for, where nothing was measured"),

@@ -38,7 +38,7 @@ def _curve(way: str, task: str, dear: float) -> list[dict[str, Any]]:
         row = {"way": way, "task": task, "side_px": side_px, "image_mib": 3 * side_px**2 / 2**20}
         row |= {"max_memory_gib": _GIB, "max_time_s": _SECONDS, "device": "cpu", "threads": 1}
         row |= {"host": "A processor, 2 cores, 15.6 GiB", "gpu": None, "commit": "0" * 12}
-        row |= dict.fromkeys(("peak_gpu_mib", "peak_gpu_reserved_mib"))
+        row |= dict.fromkeys(("peak_gpu_mib", "peak_gpu_reserved_mib", "redundant"))
         if reason or stopped:
             status = "out of memory" if "memory" in reason else "too long"
             row |= {"status": "not tried" if stopped else status}
@@ -57,6 +57,7 @@ def _curve(way: str, task: str, dear: float) -> list[dict[str, Any]]:
             spread |= {"cpu_s": 0.95 * work_s}
             row |= spread | {"status": "measured", "reason": "", "piece_px": min(side_px, 465)}
             row |= {"peak_rss_mib": 420 + taken, "start_rss_mib": 420.0}
+            row |= {"redundant": 0.125 if way.endswith("streamed") else None}
             row |= {"n_pieces": 1, "n_repeats": 5 if work_s < 2 else 1}
         rows.append(row)
     return rows

@@ -33,3 +33,9 @@ def refusing(tell: Tell) -> None:
 
 def dying(tell: Tell) -> None:
     os._exit(3)
+
+
+def ended_by(tell: Tell, number: int) -> None:
+    tell({"before": 1})
+    os.kill(os.getpid(), number)
+    threading.Event().wait()

@@ -1,23 +1,30 @@
 """Tiles of a large image hold its patches, and pictures of evidence are means over patches."""
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from patchbench import grid
 from patchbench.bags import Bags
 from patchbench.errors import UserError
 from patchbench.fusions.mean_probability import Fusion
+from patchbench.images import RESIZE_MODES, resize, resize_by
 from patchbench.io import write_array, write_json, write_table
 from patchbench.origins import origin
 from patchbench.prediction.answer import Grid
 from patchbench.prediction.evidence_map import spread, thumbnail
-from patchbench.prediction.pictures import at_full_size
+from patchbench.prediction.pictures import at_full_size, prepared
 from patchbench.prediction.votes import Cutting, Voting, read_tile, tiles
+from patchbench.records import Preparation
 from patchbench.tables import empty
-from patchbench.windows import ArrayWindows
+from patchbench.windows import ArrayWindows, shrinking
 
 
 @pytest.fixture
@@ -121,9 +128,53 @@ def test_thumbnails_keep_small_images_and_average_large_ones(image: np.ndarray) 
     assert abs(small.mean() - large.mean()) < 1
 
 
-def test_an_image_of_many_bands_is_refused(tmp_path: Path) -> None:
-    import tifffile
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    sides_px=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    size_px=st.integers(1, 60),
+    how=st.sampled_from(RESIZE_MODES),
+    window_px=st.sampled_from([7, 16, 1000]),
+)
+def test_shrinking_by_windows_is_resizing_the_whole(
+    sides_px: tuple[int, int], size_px: int, how: str, window_px: int
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*sides_px, 3), np.uint8)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shrinking, "_WINDOW_PX", window_px)
+        shrink = partial(shrinking.shrunk, ArrayWindows(pixels))
+        found = resize_by(shrink, sides_px, size_px, how).astype(int)
+    tolerance = 1 if size_px <= min(sides_px) else 2  # an enlarged side spreads what was rounded
+    assert np.abs(found - resize(pixels, size_px, how)).max() <= tolerance
 
+
+@pytest.mark.parametrize("how", RESIZE_MODES)
+def test_a_tiff_above_the_limit_is_prepared_as_one_below_it(
+    image: np.ndarray, tmp_path: Path, how: str
+) -> None:
+    path = tmp_path / "it.tif"
+    tifffile.imwrite(path, image, photometric="rgb", compression="zlib", tile=(32, 32))
+    ordinary = Preparation(image_size_px=24, resize=how)
+    whole, by_windows = (
+        prepared(path, one).read(0, 0, 24, 24).astype(int)
+        for one in (ordinary, replace(ordinary, max_image_megapixels=1e-4))
+    )
+    assert np.abs(whole - by_windows).max() <= 1
+
+
+def test_above_the_limit_what_cannot_be_read_by_windows_says_what_can(
+    image: np.ndarray, tmp_path: Path
+) -> None:
+    few = Preparation(image_size_px=24, max_image_megapixels=1e-4)
+    png, tiny = tmp_path / "it.png", tmp_path / "tiny.tif"
+    Image.fromarray(image).save(png)
+    with pytest.raises(UserError, match=r"megapixels, more than .*; save it as tiled TIFF in RGB"):
+        prepared(png, few)
+    tifffile.imwrite(tiny, image[:7], photometric="rgb")
+    with pytest.raises(UserError, match="83 x 7 px is smaller than min_source_px 8"):
+        prepared(tiny, few)
+
+
+def test_an_image_of_many_bands_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bands.tif"
     tifffile.imwrite(
         path, np.zeros((40, 40, 5), np.uint8), photometric="minisblack", planarconfig="contig"

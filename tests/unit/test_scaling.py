@@ -1,24 +1,28 @@
 """What growing images take: limits are results, and one sentence tells each mistake."""
 
 import json
+import signal
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
-from patchbench import config, doctor_study, plan, plan_scaling, scaling_results, tables
+from patchbench import config, doctor_study, plan, plan_scaling, plugins, scaling_results, tables
 from patchbench.__main__ import main
-from patchbench.apart import DONE, FAILED, MEMORY, TIME, Ended, Limits, apart
+from patchbench.apart import DONE, FAILED, MEMORY, TIME, Ended, Limits, apart, is_short
 from patchbench.errors import UserError
 from patchbench.figures import scaling
 from patchbench.io import read_table
-from patchbench.measuring import N_REPEATS, REPEAT_BELOW_S, timed
+from patchbench.measuring import N_REPEATS, REPEAT_BELOW_S, Point, measure, timed
 from patchbench.stages import scale
+from patchbench.streaming.footprint import multiply_adds
+from patchbench.streaming.tiles import laid_out
 from unit import _workers
 from unit._drawn import STUDIES, drawn, texts
 
@@ -50,6 +54,37 @@ def test_work_that_cannot_be_done_says_why() -> None:
         apart(_workers.refusing, (), GENEROUS)
     with pytest.raises(RuntimeError, match="status 3"):
         apart(_workers.dying, (), GENEROUS)
+
+
+@pytest.mark.parametrize("name", ["SIGABRT", "SIGSEGV", "SIGBUS"])
+def test_work_that_a_signal_ends_is_a_result_and_keeps_what_it_told(name: str) -> None:
+    number = signal.Signals[name]
+    assert apart(_workers.ended_by, (number,), GENEROUS) == Ended(
+        FAILED, {"before": 1}, f"stopped by signal {name}", by_signal=True
+    )
+
+
+def test_work_that_the_system_ends_was_short_of_memory_and_one_asked_to_end_says_nothing() -> None:
+    ended = apart(_workers.ended_by, (signal.SIGKILL,), GENEROUS)
+    assert (ended.status, ended.reason) == (MEMORY, "stopped by the system")
+    with pytest.raises(RuntimeError, match="status -15"):
+        apart(_workers.ended_by, (signal.SIGTERM,), GENEROUS)
+
+
+@pytest.mark.parametrize(
+    ("said", "short"),
+    [
+        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", True),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
+        ("CUDA error: out of memory", True),
+        ("MPS backend out of memory (MPS allocated: 1.00 GB)", True),
+        ("CUDA error: an illegal memory access was encountered", False),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", False),
+    ],
+)
+def test_what_libraries_of_a_gpu_say_of_memory_is_understood(said: str, short: bool) -> None:
+    assert is_short(RuntimeError(said)) is short
 
 
 def test_short_looks_are_repeated_and_long_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,6 +129,10 @@ def test_every_end_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
         (Ended(MEMORY, reason="stopped by the system"), "out of memory below 6 GiB: stopped by"),
     ):
         assert rows(monkeypatch, done, ended)["reason"][1].startswith(reason)
+    # a library that aborts at the smallest side says nothing of what is wrong with the program
+    first = rows(monkeypatch, Ended(FAILED, {}, "stopped by signal SIGABRT", by_signal=True))
+    assert list(first["status"]) == ["failed", *["not tried"] * 3]
+    assert first["reason"][0] == "failed: stopped by signal SIGABRT"
     with pytest.raises(RuntimeError, match="bagnet, training, 64 px: int overflow"):
         rows(monkeypatch, Ended(FAILED, reason="int overflow"))
 
@@ -107,7 +146,20 @@ def test_a_point_is_measured_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert (row["status"], row["device"], row["n_pieces"]) == ("measured", "cpu", 1)
     assert 100 < row["start_rss_mib"] <= row["peak_rss_mib"] < 3000
     assert row["cpu_s"] > 0 and 0 < row["work_low_s"] <= row["work_s"] <= row["work_high_s"]
-    assert row["image_mib"] == 3 * 128**2 / 2**20
+    assert row["image_mib"] == 3 * 128**2 / 2**20 and np.isnan(row["redundant"])
+
+
+def test_a_streamed_point_tells_what_is_done_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patchbench.measuring.N_REPEATS", 1)
+    told: dict[str, Any] = {}
+    spec = {"type": "bagnet_streamed", "width": 4, "layers": [1, 1, 1, 1], "max_memory_mib": 10}
+    point = Point("tiles", spec, "inference", 160, "cpu", 1, 0, 4000.0)
+    measure(told.update, point)
+    network = plugins.build("ways", "tiles", spec, seed=0, device="cpu").network()
+    layout = laid_out(network, 160, 160, told["piece_px"])
+    work = sum(multiply_adds(network, tile.height_px, tile.width_px) for tile in layout)
+    assert layout.n_tiles == told["n_pieces"] > 1
+    assert told["redundant"] == pytest.approx(work / multiply_adds(network, 153, 153) - 1)
 
 
 def test_curves_tell_how_memory_and_time_grow_and_where_they_end() -> None:

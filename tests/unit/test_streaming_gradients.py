@@ -11,8 +11,9 @@ from torch.nn import functional
 from patchbench.errors import UserError
 from patchbench.networks.bagnet import BagNet
 from patchbench.networks.pixels import Scale
-from patchbench.streaming import stream_gradients, stream_logits
-from patchbench.windows import open_windows
+from patchbench.streaming import patch_gradients, stream_gradients, stream_logits
+from patchbench.streaming.pools import top_share
+from patchbench.windows import ArrayWindows, open_windows
 
 FIELDS_PX = (9, 17, 33)
 
@@ -113,6 +114,17 @@ def test_bfloat16_is_as_near_as_ordinary_training_in_bfloat16():
     assert apart(gradients(model), wanted) < 0.1
 
 
+@pytest.mark.parametrize("pool", [None, top_share(0.2)])
+def test_in_bfloat16_logits_and_loss_are_still_told_in_the_type_of_the_model(pool):
+    model, image = network(17, width=16), photograph(70, 70, torch.float32)
+    found = stream_gradients(model, image, cross_entropy(1), 41, precision="bfloat16", pool=pool)
+    assert found.logits.dtype == torch.float32
+    assert found.loss == pytest.approx(cross_entropy(1)(found.logits[None]).item(), rel=1e-6)
+    if pool is None:  # only the features were rounded
+        wanted = stream_logits(model, image, 41).logits
+        assert 0 < apart(found.logits, wanted) < 0.01
+
+
 def test_batch_norms_keep_statistics_and_mode():
     model, image = network(9).train(), photograph(40, 40, torch.float32)
     before = {name: value.clone() for name, value in model.named_buffers()}
@@ -145,6 +157,46 @@ def test_logits_are_those_of_inference():
     model, image = network(33).double(), photograph(90, 70)
     found = stream_gradients(model, image, cross_entropy(2), 41)
     assert apart(found.logits, stream_logits(model, image, 49).logits) < 1e-12
+
+
+class Weighted(nn.Module):
+    """A pool that learns what each class counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        return evidence.flatten(0, -2).mean(dim=0) * self.weight
+
+
+class Ending(ArrayWindows):
+    """An image that is gone after so many windows."""
+
+    def __init__(self, pixels: np.ndarray, n_windows: int) -> None:
+        super().__init__(pixels)
+        self.left = n_windows
+
+    def read(self, *window: int) -> np.ndarray:
+        self.left -= 1
+        if self.left < 0:
+            raise UserError("the image is gone")
+        return super().read(*window)
+
+
+@pytest.mark.parametrize("ask", [stream_gradients, patch_gradients])
+def test_a_pool_that_learns_gets_its_gradient_with_the_network_s_or_not_at_all(ask):
+    model, pool = network(17), Weighted()
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    told = {"scale": Scale.imagenet(), "pool": pool}
+    parameters = [*model.parameters(), *pool.parameters()]
+    ask(model, Ending(pixels, 8), cross_entropy(0), 33, **told)  # two passes over four tiles
+    kept = [part.grad.clone() for part in parameters]
+    with pytest.raises(UserError, match="the image is gone"):
+        ask(model, Ending(pixels, 6), cross_entropy(0), 33, **told)
+    assert all(torch.equal(part.grad, was) for part, was in zip(parameters, kept, strict=True))
+    ask(model, Ending(pixels, 8), cross_entropy(0), 33, **told)
+    torch.testing.assert_close([part.grad for part in parameters], [2 * was for was in kept])
 
 
 @pytest.mark.parametrize("before", [False, True])

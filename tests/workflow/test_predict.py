@@ -135,6 +135,24 @@ def test_rules_on_embeddings_decide_as_in_their_run(
     assert "--out is for the votes of patches" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("lost", ["write_array", "write_map"])
+def test_a_disk_that_is_full_leaves_neither_array_nor_picture(
+    project: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    lost: str,
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"patchbench.stages.predict.{lost}", full)
+    asked = [str(project / RUN), str(the_images(project)[0]), "--out", str(tmp_path / "out")]
+    assert main(["predict", *asked, "--device", "cpu"]) == 1
+    assert "cannot be written to" in capsys.readouterr().err
+    assert not list((tmp_path / "out").iterdir())
+
+
 class Reddest:
     """A CNN that finds the first class the likelier, the redder the image is."""
 
@@ -164,6 +182,21 @@ def test_a_cnn_sees_the_prepared_image(
     expected = np.exp(red) / (np.exp(red) + 5)
     assert next(iter(line["probabilities"].values())) == pytest.approx(expected, rel=1e-5)
     assert (line["fusion"], line["n_patches"], line["grid"]) == ("none", 0, None)
+    # a TIFF above the limit of megapixels is brought to the same size by windows
+    large, dataset = project / "large.tif", run.parents[2] / "dataset.json"
+    with Image.open(path) as image:
+        image.resize((640, 640), Image.Resampling.NEAREST).save(large)
+    report = read_json(dataset)
+    report["settings"]["max_image_megapixels"] = 0.01
+    content = dataset.read_bytes()
+    try:
+        write_json(dataset, report, origin(dataset))
+        _, [found] = ask(capsys, run, large)
+    finally:
+        dataset.write_bytes(content)
+        large.unlink()
+    assert found["probabilities"] == pytest.approx(line["probabilities"], abs=1e-3)
+    assert (found["height_px"], found["width_px"]) == (64, 64)
     with pytest.raises(UserError, match="leave --fusion out"):
         open_pipeline(run, "mean_logit", device="cpu")
     with pytest.raises(UserError, match="leave --full-size out"):

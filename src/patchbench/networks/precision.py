@@ -1,6 +1,7 @@
 """Compute in float32 or, where it is faster, in bfloat16."""
 
 import torch
+from torch import Tensor
 
 from patchbench.networks.settings import Computation
 
@@ -15,6 +16,11 @@ def dtype_of(precision: str, device: str) -> torch.dtype:
     """Type of number that a precision (``auto``, ``float32``, ``bfloat16``) means on a device."""
     reduced = precision == "bfloat16" or (precision == "auto" and _has_bfloat16(device))
     return torch.bfloat16 if reduced else torch.float32
+
+
+def in_float64(values: Tensor) -> Tensor:
+    """To sum without rounding; on the processor where the device has no such numbers, as MPS."""
+    return (values.cpu() if values.device.type == "mps" else values).double()
 
 
 def _has_bfloat16(device: str) -> bool:

@@ -39,7 +39,8 @@ def open_pipeline(
         if full_size:
             raise UserError(
                 f"{run.path} decides on whole images as they were prepared, whose size bounds its "
-                "memory; leave --full-size out, or take a run whose patches vote"
+                "memory; leave --full-size out, and a TIFF of any size is shrunk to it, or take a "
+                "run whose patches vote"
             )
         from patchbench.prediction import whole
 

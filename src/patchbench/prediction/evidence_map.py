@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from patchbench.io import replacing
 from patchbench.prediction.answer import Grid
 from patchbench.windows import Windows
+from patchbench.windows.shrinking import shrunk
 
 # side of the picture at most; larger images are shrunk window by window
 _LONGEST_PX = 768
-_WINDOW_PX = 1024
 _PANEL_IN, _HEAD_IN, _FOOT_IN, _GAP_IN = 3.4, 0.34, 0.56, 0.12
 _INK = "#1a1a1a"
 _RC: dict[Any, Any] = {
@@ -26,26 +25,11 @@ _SHARE = 0.65
 
 
 def thumbnail(windows: Windows) -> np.ndarray:
-    """The image, each side at most `_LONGEST_PX`: uint8 array, (height, width, 3).
-
-    Areas are averaged, in windows that bound memory.
-    """
-    import cv2
-
+    """The image, each side at most `_LONGEST_PX`: uint8 array, (height, width, 3)."""
     height_px, width_px = windows.height_px, windows.width_px
     scale = max(1.0, max(height_px, width_px) / _LONGEST_PX)
     shape = max(1, round(height_px / scale)), max(1, round(width_px / scale))
-    found, step = np.empty((*shape, 3), np.uint8), max(1, int(_WINDOW_PX / scale))
-    for top in range(0, shape[0], step):
-        for left in range(0, shape[1], step):
-            bottom, right = min(top + step, shape[0]), min(left + step, shape[1])
-            ys = [int(at * height_px / shape[0]) for at in (top, bottom)]
-            xs = [int(at * width_px / shape[1]) for at in (left, right)]
-            part = windows.read(ys[0], xs[0], ys[1] - ys[0], xs[1] - xs[0])
-            size = (right - left, bottom - top)
-            small = cv2.resize(np.ascontiguousarray(part), size, interpolation=cv2.INTER_AREA)
-            found[top:bottom, left:right] = small
-    return found
+    return shrunk(windows, (0, 0, height_px, width_px), shape)
 
 
 def spread(
@@ -127,8 +111,7 @@ def write_map(
         fig.colorbar(colours, cax=bar, orientation="horizontal").outline.set_visible(False)
         label = f"mean probability of {_short(class_name)} in the patches on each place"
         fig.text(left / width, 0.07 / height, label, fontsize=7)
-        with replacing(path) as temporary:
-            fig.savefig(temporary, format="png", metadata={"Software": None})
+        fig.savefig(path, format="png", metadata={"Software": None})
 
 
 def _short(name: str, n_most: int = 40) -> str:

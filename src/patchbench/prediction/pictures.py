@@ -1,15 +1,21 @@
 """Open an image file as a pipeline is to see it."""
 
+from functools import partial
 from pathlib import Path
 
 from patchbench.errors import UserError
-from patchbench.images import decode, resize
+from patchbench.images import decode, resize, resize_by
 from patchbench.records import BadImageError, Preparation
-from patchbench.windows import ArrayWindows, Windows, open_windows
+from patchbench.windows import ArrayWindows, Windows, open_tiff, open_windows
+from patchbench.windows.shrinking import shrunk
 
 
 def prepared(path: Path, how: Preparation) -> ArrayWindows:
-    """Decode an image and bring it to the size of a dataset's images, as these were.
+    """Bring an image to the size of a dataset's images, as these were.
+
+    It is decoded whole, up to their limit of megapixels. A larger TIFF is shrunk window by window,
+    so that memory does not grow with its pixels; what comes out differs by the rounding of means,
+    at most 1 of 255, or 2 along a side that is enlarged.
 
     Raises
     ------
@@ -19,15 +25,31 @@ def prepared(path: Path, how: Preparation) -> ArrayWindows:
     try:
         pixels = decode(path, how.max_image_megapixels)
     except BadImageError as error:
-        way_out = "; --full-size reads it by windows" if "megapixels" in str(error) else ""
-        raise UserError(f"{path}: {error}{way_out}") from error
-    height, width = pixels.shape[:2]
-    if min(height, width) < how.min_source_px:
-        raise UserError(
-            f"{path}: {width} x {height} px is smaller than min_source_px {how.min_source_px} of "
-            "the dataset"
-        )
+        if "megapixels" not in str(error):
+            raise UserError(f"{path}: {error}") from error
+        return _by_windows(path, how, str(error))
+    _check_size(path, pixels.shape[:2], how)
     return ArrayWindows(resize(pixels, how.image_size_px, how.resize))
+
+
+def _by_windows(path: Path, how: Preparation, reason: str) -> ArrayWindows:
+    windows = open_tiff(path)
+    if windows is None:
+        raise UserError(f"{path}: {reason}; save it as tiled TIFF in RGB, which may have any size")
+    with _in_colour(windows, path):
+        sides_px = windows.height_px, windows.width_px
+        _check_size(path, sides_px, how)
+        return ArrayWindows(
+            resize_by(partial(shrunk, windows), sides_px, how.image_size_px, how.resize)
+        )
+
+
+def _check_size(path: Path, sides_px: tuple[int, ...], how: Preparation) -> None:
+    if min(sides_px) < how.min_source_px:
+        raise UserError(
+            f"{path}: {sides_px[1]} x {sides_px[0]} px is smaller than min_source_px "
+            f"{how.min_source_px} of the dataset"
+        )
 
 
 def at_full_size(path: Path, scratch: Path | None = None) -> Windows:
@@ -45,6 +67,10 @@ def at_full_size(path: Path, scratch: Path | None = None) -> Windows:
             f"{path}: there is no room for its pixels ({error.strerror}); name another folder with "
             "--scratch"
         ) from error
+    return _in_colour(windows, path)
+
+
+def _in_colour(windows: Windows, path: Path) -> Windows:
     if windows.n_channels != 3:
         windows.close()
         raise UserError(f"{path} has {windows.n_channels} bands; choose three of them as RGB")

@@ -4,10 +4,11 @@ MODEL is the folder of a run: results/scenes/p32s16/seed0/bagnet17/logistic, who
 .../bagnet17/pooled, for rules on embeddings, or results/scenes/whole-image/seed0/resnet18.
 
 An image is brought to the size of the images that the run learned from, as these were (resize mode
-and image_size_px of the dataset). With --full-size it stays as it is: patches are cut all over it,
-tile by tile, so that memory does not grow with its pixels. Objects should then be as large, in px,
-as in the prepared images. Places are told relative to the image; a rule that has learned what to
-make of single places of the grid treats others as its documentation says.
+and image_size_px of the dataset); a TIFF of more megapixels than the dataset allows is shrunk
+window by window. With --full-size it stays as it is: patches are cut all over it, tile by tile, so
+that memory does not grow with its pixels. Objects should then be as large, in px, as in the
+prepared images. Places are told relative to the image; a rule that has learned what to make of
+single places of the grid treats others as its documentation says.
 
 Each image is a line of JSON on standard output. With --out, NAME.evidence.npy is float32, rows by
 columns by classes: the probabilities of each patch of the grid, calibrated like those of the image;
@@ -27,7 +28,7 @@ from tqdm import tqdm
 
 from patchbench.devices import DEVICES
 from patchbench.errors import UserError
-from patchbench.io import write_array
+from patchbench.io import replacing, write_array
 from patchbench.prediction import open_pipeline
 from patchbench.prediction.answer import Answer, Pipeline
 from patchbench.prediction.evidence_map import spread, thumbnail, write_map
@@ -157,8 +158,10 @@ def _written(base: Path, pipeline: Pipeline, windows: Windows, found: Answer) ->
     shape, image_px = small.shape[:2], (windows.height_px, windows.width_px)
     heat = spread(found.evidence[..., label], found.grid, image_px, (shape[0], shape[1]))
     try:
-        write_array(array, found.evidence)
-        write_map(picture, small, heat, pipeline.classes[label], found.probabilities[label])
+        # both or none: the picture is only put in its place once the array is in its own
+        with replacing(picture) as drawn:
+            write_map(drawn, small, heat, pipeline.classes[label], found.probabilities[label])
+            write_array(array, found.evidence)
     except OSError as error:
         raise UserError(f"{array.parent} cannot be written to: {error.strerror}") from error
     return {"evidence": str(array), "map": str(picture)}

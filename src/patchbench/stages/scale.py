@@ -52,14 +52,14 @@ def points(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     Raises
     ------
     RuntimeError
-        If the smallest side fails in another way than by a limit.
+        If the smallest side fails by an error, so that a larger one would as well.
     """
     limits, stopped = Limits(1024 * args.max_memory_gib, args.max_time_s), ""
     common = {name: getattr(args, name) for name in ("way", "task", "max_memory_gib", "max_time_s")}
     common |= {"threads": args.threads, "host": host(), "commit": commit(), "device": args.device}
     for side_px in progress(args.sides_px, f"{args.way}, {args.task}", "side"):
         row = common | {"side_px": side_px, "image_mib": 3 * side_px**2 / 2**20}
-        row |= dict.fromkeys(("n_repeats", "n_pieces", "piece_px"), 0)
+        row |= dict.fromkeys(("n_repeats", "n_pieces", "piece_px"), 0) | {"redundant": None}
         if stopped:
             yield row | {"status": NOT_TRIED, "reason": f"not tried: {stopped}"}
             continue
@@ -67,7 +67,8 @@ def points(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         fixed = device, threads, seed, limits.memory_mib
         point = Point(args.way, args.spec, args.task, side_px, *fixed)
         ended = apart(measure, (point,), limits)
-        if ended.status == FAILED and side_px == args.sides_px[0]:
+        at_once = ended.status == FAILED and not ended.by_signal
+        if at_once and side_px == args.sides_px[0]:
             raise RuntimeError(f"{args.way}, {args.task}, {side_px} px: {ended.reason}")
         reason = told(ended, args)
         yield row | ended.told | {"status": ended.status, "reason": reason}

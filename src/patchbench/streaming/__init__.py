@@ -11,6 +11,12 @@ gives, up to rounding. `stream_fit` trains on many such images; `ask_patches` as
 by one, all or a share.
 """
 
+from patchbench.streaming.choosing import (
+    choose_patches,
+    count_patches,
+    local_contrast,
+    patch_boxes,
+)
 from patchbench.streaming.fitting import (
     LargeImages,
     Streaming,
@@ -19,14 +25,7 @@ from patchbench.streaming.fitting import (
     stream_fit,
 )
 from patchbench.streaming.inference import Streamed, stream_logits
-from patchbench.streaming.patches import (
-    PatchLogits,
-    ask_patches,
-    choose_patches,
-    local_contrast,
-    patch_boxes,
-    patch_gradients,
-)
+from patchbench.streaming.patches import PatchLogits, ask_patches, patch_gradients
 from patchbench.streaming.training import StreamedLoss, stream_gradients
 
 __all__ = [
@@ -37,6 +36,7 @@ __all__ = [
     "Streaming",
     "ask_patches",
     "choose_patches",
+    "count_patches",
     "local_contrast",
     "patch_boxes",
     "patch_gradients",

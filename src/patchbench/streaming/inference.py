@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from patchbench.networks.bagnet import BagNet
 from patchbench.networks.pixels import Scale
+from patchbench.networks.precision import in_float64
 from patchbench.streaming.source import Image, source_of
 from patchbench.streaming.tiles import laid_out, within
 
@@ -100,11 +101,11 @@ def stream_logits(
     head = _head(model, classes)
     kept = torch.empty(*shape, len(head[0]), dtype=source.dtype) if evidence else None
     features = torch.empty(*shape, model.dim, dtype=source.dtype) if embeddings else None
-    total = torch.zeros(model.dim, dtype=torch.float64, device=source.device)
+    total = in_float64(torch.zeros(model.dim, device=source.device))
     with norms_frozen(model), torch.inference_mode():
         for tile in layout:
             found = model.embed(source.tile(tile))[0]
-            total += found.sum(dim=(0, 1), dtype=torch.float64)
+            total += in_float64(found).sum(dim=(0, 1))
             if kept is not None:
                 kept[tile.rows, tile.cols] = nn.functional.linear(found, *head).cpu()
             if features is not None:
@@ -112,7 +113,7 @@ def stream_logits(
             del found
     mean = total / (layout.n_rows * layout.n_cols)
     with torch.no_grad():
-        logits = model.fc(mean.to(source.dtype))
+        logits = model.fc(mean.to(source.dtype).to(source.device))
     work = layout.redundant_work(model)
     return Streamed(logits, kept, features, layout.tile_px, layout.n_tiles, work)
 

@@ -6,24 +6,22 @@ what :func:`~patchbench.streaming.stream_logits` gives. At a share of them the n
 with the share, and so may the certainty.
 """
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from patchbench.errors import UserError
 from patchbench.networks.bagnet import BagNet
 from patchbench.networks.pixels import Scale
-from patchbench.networks.precision import autocast
+from patchbench.networks.precision import autocast, in_float64
 from patchbench.networks.settings import PRECISIONS, Computation, check_choice
 from patchbench.streaming.inference import norms_frozen
 from patchbench.streaming.pools import Pool
 from patchbench.streaming.source import Image, Source, source_of
-from patchbench.streaming.tiles import Layout, Tile, laid_out, n_features
+from patchbench.streaming.tiles import Layout, laid_out_alike
 from patchbench.streaming.training import Loss, all_or_nothing
 
 _BATCH_PATCHES = 32
@@ -40,7 +38,7 @@ class PatchLogits:
     patch_logits : Tensor, (n_asked, n_classes)
         Mean over the places of each patch. On the processor.
     patches : int array, (n_asked,)
-        Which patches, in the order of :func:`patch_boxes`.
+        Which patches, in the order of :func:`~patchbench.streaming.patch_boxes`.
     n_places : int array, (n_asked,)
         Places in each; patches at the right and lower border may have fewer.
     """
@@ -49,101 +47,6 @@ class PatchLogits:
     patch_logits: Tensor
     patches: np.ndarray
     n_places: np.ndarray
-
-
-def patch_boxes(model: BagNet, height_px: int, width_px: int, patch_px: int) -> np.ndarray:
-    """Where the patches of an image are.
-
-    Parameters
-    ----------
-    model : BagNet
-    height_px, width_px : int
-        Sides of the image.
-    patch_px : int
-        Longest side of a patch, at least the receptive field.
-
-    Returns
-    -------
-    boxes : int64 array, (n_patches, 4)
-        ``y_px, x_px, height_px, width_px`` of each, row by row.
-
-    Raises
-    ------
-    UserError
-        If image or patch are smaller than what one feature sees.
-    """
-    layout = _patches(model, height_px, width_px, patch_px)
-    return np.array([(tile.y_px, tile.x_px, tile.height_px, tile.width_px) for tile in layout])
-
-
-def choose_patches(
-    n_patches: int, share: float, seed: int, scores: np.ndarray | None = None
-) -> np.ndarray:
-    """Choose a share of the patches: at random, or those with the highest scores.
-
-    Parameters
-    ----------
-    n_patches : int
-        How many there are.
-    share : float
-        Above 0 to 1; rounded up to whole patches. A smaller share is part of a larger one.
-    seed : int
-        Of the random order, which also decides between equal scores.
-    scores : float array, (n_patches,), or None
-        What guides the choice: :func:`local_contrast`, or a saliency map averaged over the boxes
-        by `faithfulness.patch_means`.
-
-    Returns
-    -------
-    chosen : int64 array, (n_chosen,)
-        Increasing.
-
-    Raises
-    ------
-    UserError
-        If it is no such share, or there is not one finite score for each patch.
-    """
-    if not 0 < share <= 1:
-        raise UserError(f"share is {share}; give a share of the patches above 0, at most 1")
-    order = np.random.default_rng(seed).permutation(n_patches)
-    if scores is not None:
-        if scores.shape != (n_patches,) or not np.isfinite(scores).all():
-            raise UserError(
-                f"scores have shape {scores.shape} for {n_patches} patches, or are no numbers; "
-                "give one finite number for each"
-            )
-        order = order[np.argsort(-scores[order], kind="stable")]
-    return np.sort(order[: math.ceil(share * n_patches)])
-
-
-def local_contrast(
-    model: BagNet, image: Image, patch_px: int, scale: Scale | None = None
-) -> np.ndarray:
-    """Standard deviation of the pixels of each patch, mean over channels: float64 (n_patches,).
-
-    A cheap guide: it reads every pixel once and asks no network. Parameters as for
-    :func:`ask_patches`.
-    """
-    source = source_of(model, image, scale)
-    layout, width_px = _patches(model, *source.size_px, patch_px), source.size_px[1]
-    rows: dict[int, list[Tile]] = {}
-    for tile in layout:
-        rows.setdefault(tile.y_px, []).append(tile)
-    found = []
-    for y_px, tiles in rows.items():
-        # a strip holds all patches of a row; running sums along it give those of each patch
-        strip = replace(tiles[0], y_px=y_px, x_px=0, width_px=width_px)
-        pixels = source.tile(strip)[0].double()
-        starts = torch.tensor([tile.x_px for tile in tiles], device=source.device)
-        ends = starts + torch.tensor([tile.width_px for tile in tiles], device=source.device)
-        n_pixels = (ends - starts) * strip.height_px
-        sums, squares = (
-            functional.pad(values.sum(dim=1).cumsum(dim=1), (1, 0))
-            for values in (pixels, pixels**2)
-        )
-        means, others = ((of[:, ends] - of[:, starts]) / n_pixels for of in (sums, squares))
-        found.append((others - means**2).clamp(min=0).sqrt().mean(dim=0).cpu())
-    return torch.cat(found).numpy()
 
 
 def ask_patches(
@@ -185,15 +88,22 @@ def ask_patches(
         As :func:`~patchbench.streaming.stream_logits`, or if a chosen patch is not there.
     """
     source = source_of(model, image, scale)
-    tiles, patches = _asked(model, source, patch_px, chosen)
+    layout, patches = _asked(model, source, patch_px, chosen)
+    means, counts, every = [], [], []
+    total = in_float64(torch.zeros(model.fc.out_features, device=source.device))
     with norms_frozen(model), torch.inference_mode():
-        batches = _batches(tiles, patches)
-        places = [part for batch in batches for part in _ask(model, source, batch)]
-        every = torch.cat(places)
-        logits = every.mean(dim=0, dtype=torch.float64) if pool is None else pool(every)
-    means = torch.stack([part.mean(dim=0) for part in places])
-    counts = np.array([len(part) for part in places])
-    return PatchLogits(logits.to(source.dtype), means.cpu(), patches, counts)
+        for batch in _batches(layout, patches):
+            found = _ask(model, source, layout, batch)
+            means.append(found.mean(dim=1).cpu())
+            counts.append(np.full(len(batch), found.shape[1]))
+            if pool is None:
+                total += in_float64(found).sum(dim=(0, 1))
+            else:
+                every.append(found.flatten(0, 1))
+        n_places = np.concatenate(counts)
+        logits = total / int(n_places.sum()) if pool is None else pool(torch.cat(every))
+    logits = logits.to(source.dtype).to(source.device)
+    return PatchLogits(logits, torch.cat(means), patches, n_places)
 
 
 def patch_gradients(
@@ -233,11 +143,12 @@ def patch_gradients(
     """
     check_choice("precision", precision, PRECISIONS)
     source = source_of(model, image, scale)
-    batches = list(_batches(*_asked(model, source, patch_px, chosen)))
+    layout, patches = _asked(model, source, patch_px, chosen)
+    batches = list(_batches(layout, patches))
     reduced = autocast(Computation(source.device.type, precision))
-    with norms_frozen(model), all_or_nothing(model):
+    with norms_frozen(model), all_or_nothing(model, pool, loss):
         with torch.no_grad(), reduced:
-            parts = [_ask(model, source, batch).to(source.dtype) for batch in batches]
+            parts = [_ask(model, source, layout, batch).to(source.dtype) for batch in batches]
         evidence = torch.cat([part.flatten(0, 1) for part in parts]).requires_grad_()
         value = loss((evidence.mean(dim=0) if pool is None else pool(evidence))[None])
         torch.autograd.backward(value * weight)
@@ -248,50 +159,35 @@ def patch_gradients(
             telling = by_patch.abs().sum(dim=(1, 2)).nonzero()[:, 0].tolist()
             if telling:
                 with reduced:
-                    found = _ask(model, source, [batch[patch] for patch in telling])
+                    found = _ask(model, source, layout, batch[telling])
                 torch.autograd.backward(found.to(source.dtype), by_patch[telling])
     return value.item()
 
 
 def _asked(
     model: BagNet, source: Source, patch_px: int, chosen: np.ndarray | None
-) -> tuple[list[Tile], np.ndarray]:
+) -> tuple[Layout, np.ndarray]:
     """All patches of an image, and which of them are asked."""
-    tiles = list(_patches(model, *source.size_px, patch_px))
-    patches = np.arange(len(tiles)) if chosen is None else np.asarray(chosen)
-    if not len(patches) or patches.min() < 0 or patches.max() >= len(tiles):
+    layout = laid_out_alike(model, *source.size_px, patch_px)
+    n_patches = layout.n_tiles
+    patches = np.arange(n_patches) if chosen is None else np.asarray(chosen)
+    if not len(patches) or patches.min() < 0 or patches.max() >= n_patches:
         raise UserError(
-            f"chosen has {len(patches)} patches; give at least one, from 0 to {len(tiles) - 1}"
+            f"chosen has {len(patches)} patches; give at least one, from 0 to {n_patches - 1}"
         )
-    return tiles, patches
+    return layout, patches
 
 
-def _patches(model: BagNet, height_px: int, width_px: int, patch_px: int) -> Layout:
-    """As `laid_out`, but all patches equal, and what is left at the borders smaller ones."""
-    field_px = model.receptive_field_px
-    laid_out(model, height_px, width_px, patch_px)  # refuses what is too small
-    most = n_features(field_px, patch_px)
-    counts = []
-    for side_px in (height_px, width_px):
-        n_full, rest = divmod(n_features(field_px, side_px), most)
-        counts.append([most] * n_full + [rest] * bool(rest))
-    return Layout(counts[0], counts[1], field_px)
-
-
-def _batches(tiles: Sequence[Tile], patches: np.ndarray) -> Iterator[list[Tile]]:
+def _batches(layout: Layout, patches: np.ndarray) -> Iterator[np.ndarray]:
     """Patches in their order, a few of equal shape at a time."""
-    batch: list[Tile] = []
-    for tile in (tiles[patch] for patch in patches):
-        first = batch[0] if batch else tile
-        same = (tile.height_px, tile.width_px) == (first.height_px, first.width_px)
-        if batch and not (same and len(batch) < _BATCH_PATCHES):
-            yield batch
-            batch = []
-        batch.append(tile)
-    yield batch
+    shapes = layout.boxes(patches)[:, 2:]
+    changes = np.flatnonzero((shapes[1:] != shapes[:-1]).any(axis=1)) + 1
+    for alike in np.split(patches, changes):
+        for start in range(0, len(alike), _BATCH_PATCHES):
+            yield alike[start : start + _BATCH_PATCHES]
 
 
-def _ask(model: BagNet, source: Source, batch: list[Tile]) -> Tensor:
+def _ask(model: BagNet, source: Source, layout: Layout, batch: np.ndarray) -> Tensor:
     """Logits of the places of each patch, (n_patches, n_places, n_classes)."""
-    pixels = torch.cat([source.tile(tile) for tile in batch])
+    pixels = torch.cat([source.tile(layout.tile(patch)) for patch in batch])
     return model.patch_logits(pixels).flatten(1, 2)

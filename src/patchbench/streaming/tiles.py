@@ -7,6 +7,9 @@ the whole image.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from patchbench.errors import UserError
 from patchbench.networks.bagnet import FEATURE_STRIDE_PX, BagNet
@@ -72,22 +75,45 @@ class Layout:
     def _side(self, n_features: int) -> int:
         return (n_features - 1) * FEATURE_STRIDE_PX + self.receptive_field_px
 
+    @cached_property
+    def _along(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the rows of tiles, and of the columns: first features and how many, int64 (2, n)."""
+        down, across = (
+            np.stack([np.cumsum(counts) - counts, counts])
+            for counts in (self.row_counts, self.col_counts)
+        )
+        return down, across
+
+    def boxes(self, indices: np.ndarray) -> np.ndarray:
+        """Where some tiles are, by their places in the order.
+
+        Returns
+        -------
+        boxes : int64 array, (n, 4)
+            ``y_px, x_px, height_px, width_px`` of each.
+        """
+        rows, cols = np.divmod(indices, len(self.col_counts))
+        down, across = self._along[0][:, rows], self._along[1][:, cols]
+        found = np.stack([down[0], across[0], down[1] - 1, across[1] - 1], axis=1)
+        return found * FEATURE_STRIDE_PX + [0, 0, *[self.receptive_field_px] * 2]
+
+    def tile(self, index: int) -> Tile:
+        """One tile by its place in the order; an image may have millions, so none is kept."""
+        row, col = divmod(int(index), len(self.col_counts))
+        top, n_rows = (int(of) for of in self._along[0][:, row])
+        left, n_cols = (int(of) for of in self._along[1][:, col])
+        return Tile(
+            top * FEATURE_STRIDE_PX,
+            left * FEATURE_STRIDE_PX,
+            self._side(n_rows),
+            self._side(n_cols),
+            slice(top, top + n_rows),
+            slice(left, left + n_cols),
+        )
+
     def __iter__(self) -> Iterator[Tile]:
         """Row by row, from the top left."""
-        row = 0
-        for n_rows in self.row_counts:
-            col = 0
-            for n_cols in self.col_counts:
-                yield Tile(
-                    row * FEATURE_STRIDE_PX,
-                    col * FEATURE_STRIDE_PX,
-                    self._side(n_rows),
-                    self._side(n_cols),
-                    slice(row, row + n_rows),
-                    slice(col, col + n_cols),
-                )
-                col += n_cols
-            row += n_rows
+        return map(self.tile, range(self.n_tiles))
 
     def redundant_work(self, model: BagNet) -> float:
         """Share of work done twice, where tiles overlap, relative to one pass over the image."""
@@ -127,6 +153,18 @@ def laid_out(model: BagNet, height_px: int, width_px: int, tile_px: int) -> Layo
         _equal_parts(n_features(field_px, width_px), most),
         field_px,
     )
+
+
+def laid_out_alike(model: BagNet, height_px: int, width_px: int, patch_px: int) -> Layout:
+    """As `laid_out`, but all patches equal, and what is left at the borders smaller ones."""
+    field_px = model.receptive_field_px
+    laid_out(model, height_px, width_px, patch_px)  # refuses what is too small
+    most = n_features(field_px, patch_px)
+    counts = []
+    for side_px in (height_px, width_px):
+        n_full, rest = divmod(n_features(field_px, side_px), most)
+        counts.append([most] * n_full + [rest] * bool(rest))
+    return Layout(counts[0], counts[1], field_px)
 
 
 def n_features(receptive_field_px: int, side_px: int) -> int:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from patchbench.networks.bagnet import BagNet
 from patchbench.networks.pixels import Scale
-from patchbench.networks.precision import dtype_of
+from patchbench.networks.precision import dtype_of, in_float64
 from patchbench.networks.settings import PRECISIONS, check_choice
 from patchbench.streaming.inference import norms_frozen
 from patchbench.streaming.pools import Pool
@@ -120,7 +120,7 @@ def stream_gradients(
         tile_px = within(model, *source.size_px, max_memory_mib, training=True)
     layout = laid_out(model, *source.size_px, tile_px)
     features = _Features(model, source, precision)
-    with norms_frozen(model), all_or_nothing(model):
+    with norms_frozen(model), all_or_nothing(model, pool, loss):
         if pool is None:
             value, logits = _through_mean(features, layout, loss, weight)
             n_backward = layout.n_tiles
@@ -134,26 +134,27 @@ def _through_mean(
     features: "_Features", layout: Layout, loss: Loss, weight: float
 ) -> tuple[float, Tensor]:
     model, source = features.model, features.source
-    *others, last = layout
+    *others, last = range(layout.n_tiles)
     with torch.no_grad():
-        total = torch.zeros(model.dim, dtype=torch.float64, device=source.device)
+        total = in_float64(torch.zeros(model.dim, device=source.device))
         for tile in others:
-            total += features.total(tile)
+            total += features.total(layout.tile(tile))
     # the last tile need not be computed again: it keeps what its backward pass needs
-    kept = features.total(last)
+    kept = features.total(layout.tile(last))
     n_places = layout.n_rows * layout.n_cols
-    mean = ((total + kept.detach()) / n_places).to(source.dtype).requires_grad_()
-    with features.autocast():
-        logits = model.fc(mean[None])
-        value = loss(logits)
+    mean = ((total + kept.detach()) / n_places).to(source.dtype).to(source.device)
+    mean.requires_grad_()
+    # not in reduced precision: this is one row, and a loss tells small differences of logits
+    logits = model.fc(mean[None])
+    value = loss(logits)
     torch.autograd.backward(value * weight)
     assert mean.grad is not None
-    gradient = mean.grad.double() / n_places
+    gradient = in_float64(mean.grad) / n_places
     if kept.requires_grad:
         torch.autograd.backward(kept, gradient)
         del kept
         for tile in others:
-            torch.autograd.backward(features.total(tile), gradient)
+            torch.autograd.backward(features.total(layout.tile(tile)), gradient)
     return value.item(), logits.detach()[0]
 
 
@@ -195,7 +196,7 @@ class _Features:
         """Sum of a tile's features, float64 (dim,)."""
         with self.autocast():
             found = self.model.embed(self.source.tile(tile))
-        return found.sum(dim=(0, 1, 2), dtype=torch.float64)
+        return in_float64(found).sum(dim=(0, 1, 2))
 
     def logits(self, tile: Tile) -> Tensor:
         """Logits of a tile's places, (rows, cols, n_classes), in the type of the model."""
@@ -205,9 +206,14 @@ class _Features:
 
 
 @contextmanager
-def all_or_nothing(model: nn.Module) -> Iterator[None]:
-    """Collect gradients apart, and add them to those there were once all are known."""
-    parameters = [part for part in model.parameters() if part.requires_grad]
+def all_or_nothing(*parts: object) -> Iterator[None]:
+    """Collect gradients apart, and add them to those there were once all are known.
+
+    Of a network, and of a pool or a loss that learns; what is no module is left alone.
+    """
+    modules = [part for part in parts if isinstance(part, nn.Module)]
+    # what two of them share counts once
+    parameters = [part for part in nn.ModuleList(modules).parameters() if part.requires_grad]
     before = [parameter.grad for parameter in parameters]
     for parameter in parameters:
         parameter.grad = None

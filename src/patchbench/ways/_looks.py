@@ -31,11 +31,14 @@ class Look:
         In how many pieces the network saw it.
     piece_px : int
         Longest side of a piece.
+    redundant : float or None
+        Work done twice where tiles overlap, as a share of one pass; None where nothing is streamed.
     """
 
     values: np.ndarray
     n_pieces: int
     piece_px: int
+    redundant: float | None = None
 
 
 Looking = Callable[[Windows], Look]

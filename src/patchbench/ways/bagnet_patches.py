@@ -14,8 +14,8 @@ from patchbench.windows import Windows
 class Way(OfBagNet):
     """A BagNet and patches, a few at work at once; its other settings are of :class:`OfBagNet`.
 
-    The logits of every place that was asked about stay in memory, and so does a list of all
-    patches: both grow with the image, though slowly.
+    In memory stay the logits of every patch that was asked about, in training of every place, and
+    the numbers of all patches while some are drawn: they grow with the image, though slowly.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class Way(OfBagNet):
     def ready(self, task: str) -> Looking:
         """Build the network; what is given looks at an image."""
         from patchbench.networks.pixels import Scale
-        from patchbench.streaming import ask_patches, choose_patches, patch_boxes, patch_gradients
+        from patchbench.streaming import ask_patches, choose_patches, count_patches, patch_gradients
 
         network, scale = self.network(), Scale.imagenet()
         patch_px = self.patch_px or self.receptive_field_px
 
         def look(image: Windows) -> Look:
-            n_patches = len(patch_boxes(network, image.height_px, image.width_px, patch_px))
+            n_patches = count_patches(network, image.height_px, image.width_px, patch_px)
             chosen = choose_patches(n_patches, self.share, self.seed)
             if task == INFERENCE:
                 found = ask_patches(network, image, patch_px, chosen, scale=scale)

@@ -41,10 +41,11 @@ class Way(OfBagNet):
                 found = stream_logits(
                     network, image, scale=scale, max_memory_mib=self.max_memory_mib
                 )
-                return Look(found.logits.cpu().numpy(), found.n_tiles, found.tile_px)
+                values = found.logits.cpu().numpy()
+                return Look(values, found.n_tiles, found.tile_px, found.redundant_work)
             done = stream_gradients(
                 network, image, loss, scale=scale, max_memory_mib=self.max_memory_mib
             )
-            return Look(np.array([done.loss]), done.n_tiles, done.tile_px)
+            return Look(np.array([done.loss]), done.n_tiles, done.tile_px, done.redundant_work)
 
         return look

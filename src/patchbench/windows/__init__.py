@@ -5,7 +5,7 @@ from pathlib import Path
 from patchbench.windows import decoded, tiff
 from patchbench.windows.base import ArrayWindows, Origin, Windows
 
-__all__ = ["ArrayWindows", "Windows", "open_windows"]
+__all__ = ["ArrayWindows", "Windows", "open_tiff", "open_windows"]
 
 
 def open_windows(path: Path | str, scratch: Path | None = None) -> Windows:
@@ -32,6 +32,16 @@ def open_windows(path: Path | str, scratch: Path | None = None) -> Windows:
     UserError
         If the file is missing, cut off, no image, or of an unknown pixel type.
     """
+    return open_tiff(path) or decoded.opened(Origin(Path(path)), scratch)
+
+
+def open_tiff(path: Path | str) -> Windows | None:
+    """Open a TIFF to be read tile by tile; None if it, or any other file, only decodes as a whole.
+
+    Raises
+    ------
+    UserError
+        As `open_windows`.
+    """
     origin = Origin(Path(path))
-    by_tile = tiff.opened(origin) if tiff.is_tiff(origin.path) else None
-    return by_tile or decoded.opened(origin, scratch)
+    return tiff.opened(origin) if tiff.is_tiff(origin.path) else None

@@ -13,13 +13,18 @@ from patchbench.errors import UserError
 from patchbench.windows.base import Origin, Windows
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# Neighbouring windows share tiles of the file; so much of the decoded ones is kept.
-_CACHE_MIB = 32
+# Neighbouring windows share tiles of the file; so much of the decoded ones is kept. A row of
+# windows shares strips from end to end: all that one window touches, up to the second limit.
+_CACHE_MIB, _BAND_MIB = 32, 512
 # tiles wider than this and than the image are no tiles
 _LARGEST_TILE_PX = 4096
 _LARGEST_PIECE_MIB = 512
 _GREY, _RGB, _YCBCR = 1, 2, 6
 _JPEG = (6, 7)
+# What ExtraSamples says of a fourth channel. Pillow takes one that it does not name for opacity,
+# as programs that forgot the tag meant it, and Corel's 999 as well.
+_UNSPECIFIED, _PREMULTIPLIED, _UNNAMED = (0,), (1,), ()
+_FOURTH = (_UNNAMED, _UNSPECIFIED, _PREMULTIPLIED, (2,), (999,))
 _DAMAGED = (
     tifffile.TiffFileError,
     NotImplementedError,
@@ -106,7 +111,7 @@ def _is_plain(page: tifffile.TiffPage, origin: Origin) -> bool:
     orientation = page.tags.valueof("Orientation", 1)
     n_channels = page.samplesperpixel
     colours = page.photometric == _RGB and (
-        n_channels == 3 or (n_channels == 4 and page.dtype == np.uint8)
+        n_channels == 3 or (n_channels == 4 and page.dtype == np.uint8 and _extra(page) in _FOURTH)
     )
     colours |= page.photometric == _YCBCR and page.compression in _JPEG and n_channels == 3
     # more than three channels without a colour model are bands, of a satellite for one
@@ -114,11 +119,17 @@ def _is_plain(page: tifffile.TiffPage, origin: Origin) -> bool:
     return orientation == 1 and (colours or bands)
 
 
+def _extra(page: tifffile.TiffPage) -> tuple[int, ...]:
+    """What the file says of its channels beyond those of colours."""
+    return tuple(int(kind) for kind in page.extrasamples)
+
+
 class TiffWindows(Windows):
     """Windows of one page of a TIFF.
 
     Grey becomes RGB, transparency is laid on white, 16 bits become 8, as in `images.decode`;
-    bands without a colour model stay as many as they are.
+    bands without a colour model stay as many as they are. Where a row of windows needs more than
+    512 MiB of strips, these are decoded again for each window.
 
     Parameters
     ----------
@@ -141,19 +152,24 @@ class TiffWindows(Windows):
         else:
             self._segment_px = min(page.rowsperstrip, self.height_px), self.width_px
         self._decoded: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._n_held, self._n_most = 0, 0  # bytes decoded, and how many may be
         self._mapped = self._map()
         self._check_pieces()
 
     def _check_pieces(self) -> None:
         """Refuse tiles or strips that take more memory than any sound one, each alone."""
-        n_channels = self._page.samplesperpixel // self._n_planes
-        n_bytes = math.prod(self._segment_px) * n_channels * np.dtype(self._page.dtype).itemsize
-        if self._mapped is None and n_bytes > _LARGEST_PIECE_MIB * 2**20:
+        if self._mapped is None and self._piece_bytes > _LARGEST_PIECE_MIB * 2**20:
             height, width = self._segment_px
             raise UserError(
                 f"{self._origin.path} has pieces of {width:,} x {height:,} px, which only decode "
                 f"whole and take more than {_LARGEST_PIECE_MIB} MiB; export it again as tiled TIFF"
             )
+
+    @property
+    def _piece_bytes(self) -> int:
+        """Bytes of a decoded tile or strip."""
+        n_channels = self._page.samplesperpixel // self._n_planes
+        return math.prod(self._segment_px) * n_channels * int(np.dtype(self._page.dtype).itemsize)
 
     def _map(self) -> np.ndarray | None:
         """Raw pixels, (planes, height, width, channels), where nothing needs decoding."""
@@ -177,9 +193,15 @@ class TiffWindows(Windows):
             raw = self._mapped[:, box[0] : box[2], box[1] : box[3]]
         raw = np.concatenate(list(raw), axis=-1)
         if raw.dtype != np.uint8:
-            # 65535 / 257 = 255, so white stays white
-            raw = np.rint(raw / np.float32(257)).astype(np.uint8)
+            raw = self._in_eight_bits(raw)
         return self._as_channels(raw)
+
+    def _in_eight_bits(self, raw: np.ndarray) -> np.ndarray:
+        """16 bits as `images.decode` shortens them."""
+        if self._is_colour:  # Pillow has no colours of 16 bits and keeps the higher byte
+            return (raw >> 8).astype(np.uint8)
+        # 65535 / 257 = 255, so white stays white
+        return np.rint(raw / np.float32(257)).astype(np.uint8)
 
     def _as_channels(self, raw: np.ndarray) -> np.ndarray:
         if raw.shape[2] == 1:
@@ -187,9 +209,10 @@ class TiffWindows(Windows):
         if self._is_colour and raw.shape[2] == 4:
             from patchbench.images import on_white
 
-            # the fourth channel may be anything; only what the file calls alpha is transparency
-            is_alpha = any(int(kind) in (1, 2) for kind in self._page.extrasamples)
-            return on_white(raw) if is_alpha else raw[..., :3]
+            extra = _extra(self._page)
+            if extra == _UNSPECIFIED:  # it may be anything, but is no opacity
+                return raw[..., :3]
+            return on_white(raw, premultiplied=extra == _PREMULTIPLIED)
         return raw
 
     def _assembled(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
@@ -197,6 +220,9 @@ class TiffWindows(Windows):
         page, (height, width) = self._page, self._segment_px
         n_channels = page.samplesperpixel // self._n_planes
         out = np.empty((self._n_planes, bottom - top, right - left, n_channels), page.dtype)
+        n_touched = self._n_planes * (-(-bottom // height) - top // height)
+        band = 0 if page.is_tiled else min(n_touched * self._piece_bytes, _BAND_MIB * 2**20)
+        self._n_most = max(_CACHE_MIB * 2**20, band)
         for plane in range(self._n_planes):
             for row in range(top // height, -(-bottom // height)):
                 for col in range(left // width, -(-right // width)):
@@ -223,7 +249,10 @@ class TiffWindows(Windows):
             self._origin.check()
             raise _damaged(self._origin, str(error)) from error
         self._decoded[index] = pixels
-        self._forget()
+        self._n_held += pixels.nbytes
+        # one of each plane always stays, however large
+        while self._n_held > self._n_most and len(self._decoded) > self._n_planes:
+            self._n_held -= self._decoded.popitem(last=False)[1].nbytes
         return pixels
 
     def _decode(self, index: int) -> np.ndarray:
@@ -238,13 +267,6 @@ class TiffWindows(Windows):
         if pixels is None:
             pixels = np.full(shape, page.nodata, page.dtype)
         return pixels[0]
-
-    def _forget(self) -> None:
-        sizes = [pixels.nbytes for pixels in self._decoded.values()]
-        # one of each plane always stays, however large
-        while sum(sizes) > _CACHE_MIB * 2**20 and len(sizes) > self._n_planes:
-            self._decoded.popitem(last=False)
-            sizes.pop(0)
 
     def close(self) -> None:
         """Close the file."""
