@@ -49,8 +49,15 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
+def told(folder: Path, left: str = "nothing half-written is left") -> Iterator[None]:
     """Tell of a disk that refuses what the block writes into a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the block writes.
+    left : str
+        What becomes of a file that did not get whole.
 
     Raises
     ------
@@ -60,12 +67,12 @@ def told(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if (sentence := _sentence(error, folder)) is None:
+        if (sentence := _sentence(error, folder, left)) is None:
             raise
         raise UserError(sentence) from error
 
 
-def _sentence(error: OSError, folder: Path) -> str | None:
+def _sentence(error: OSError, folder: Path, left: str) -> str | None:
     """The sentence for an error that a disk is the reason of."""
     if error.errno in _FULL:
         disk = mount_point(folder)
@@ -73,7 +80,7 @@ def _sentence(error: OSError, folder: Path) -> str | None:
         return (
             f"{folder} cannot be written to: its disk, {disk} of {size_mib:,.1f} MiB, "
             f"{_FULL[error.errno]}; make room there and run snakemake again: nothing finished is "
-            "lost, nothing half-written is left"
+            f"lost, {left}"
         )
     if error.errno in _CLOSED and not _open(folder):
         return (

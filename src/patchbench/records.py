@@ -99,3 +99,15 @@ def open_dataset(entry: str, spec: Mapping[str, Any]) -> tuple[Any, Preparation]
     own = {key: value for key, value in spec.items() if key not in common}
     size_px, seed = preparation.image_size_px, preparation.seed
     return plugins.build("datasets", entry, own, image_size_px=size_px, seed=seed), preparation
+
+
+def deciding_download(entry: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a config entry decides what is downloaded.
+
+    A change of anything else is no reason to download again: archives go once they are unpacked,
+    so all of them would have to be fetched anew.
+    """
+    kind = spec.get("type", entry)
+    own = getattr(plugins.load("datasets", kind).Dataset, "download_settings", ())
+    deciding = {name: spec[name] for name in ("max_download_gib", *own) if name in spec}
+    return {"type": kind} | deciding

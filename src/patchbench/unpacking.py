@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import stat
 import struct
@@ -9,6 +10,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -17,6 +19,7 @@ from patchbench.errors import UserError
 from patchbench.io import replacing
 
 _CHUNK_BYTES = 1 << 20
+_MOST_ENTRIES = 5_000_000
 # what reading a damaged archive raises, by kind and compression
 _BROKEN = (
     tarfile.TarError,
@@ -82,36 +85,66 @@ def extract(
     ------
     UserError
         If it is no archive, is cut off or too large, or holds a path that leads out of
-        ``folder``, a link or a device.
+        ``folder``, a link or a device, or millions of entries.
     """
-    most_gib = limits.current().max_download_gib if max_gib is None else max_gib
-    left = int(most_gib * 2**30)
+    room = _Room(archive, max_gib)
     written = []
-    try:
+    with _broken_told(archive):
         for name, content in _members(archive, rename):
-            target = folder / _inside(name, archive)
-            with replacing(target) as temporary, temporary.open("wb") as file:
-                while chunk := content.read(_CHUNK_BYTES):
-                    left -= len(chunk)
-                    if left < 0:
-                        raise UserError(
-                            f"{archive.name} unpacks to more than {most_gib:g} GiB; "
-                            "if that is right, raise max_download_gib"
-                        )
-                    file.write(chunk)
+            room.write(content, folder / _inside(name, archive))
             written.append(name)
+    return written
+
+
+def gunzip(packed: Path, target: Path) -> None:
+    """Unpack a file that gzip has compressed by itself.
+
+    Raises
+    ------
+    UserError
+        If it is no such file, is cut off or unpacks to more than the limit that holds.
+    """
+    with _broken_told(packed), gzip.open(packed) as content:
+        _Room(packed).write(content, target)
+
+
+@contextmanager
+def _broken_told(archive: Path) -> Iterator[None]:
+    try:
+        yield
     except _BROKEN as error:
         raise UserError(
             f"{archive} cannot be unpacked ({str(error) or type(error).__name__}); delete it and "
             "download it again"
         ) from error
-    return written
+
+
+class _Room:
+    """What an archive may take on the disk, and what of it is left."""
+
+    def __init__(self, archive: Path, max_gib: float | None = None) -> None:
+        self.archive = archive
+        self.most_gib = limits.current().max_download_gib if max_gib is None else max_gib
+        self.left = int(self.most_gib * 2**30)
+
+    def write(self, content: IO[bytes] | gzip.GzipFile, target: Path) -> None:
+        """Write one file of it."""
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            while chunk := content.read(_CHUNK_BYTES):
+                self.left -= len(chunk)
+                if self.left < 0:
+                    raise UserError(
+                        f"{self.archive.name} unpacks to more than {self.most_gib:g} GiB; "
+                        "if that is right, raise max_download_gib"
+                    )
+                file.write(chunk)
 
 
 def _members(archive: Path, rename: Callable[[str], str | None]) -> Iterator[tuple[str, IO[bytes]]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as zipped:
-            for info in zipped.infolist():
+            for number, info in enumerate(zipped.infolist()):
+                _refuse_many(number, archive)
                 # an empty name is no folder, and refused below
                 name = None if info.filename.endswith("/") else rename(info.filename)
                 if name is not None:
@@ -121,13 +154,23 @@ def _members(archive: Path, rename: Callable[[str], str | None]) -> Iterator[tup
                         yield name, content
         return
     with tarfile.open(archive, "r|*", tarinfo=_Member) as tar:
-        for member in tar:
+        for number, member in enumerate(tar):
+            _refuse_many(number, archive)
             name = None if member.isdir() else rename(member.name)
             if name is not None:
                 _refuse_special(member.isfile(), member.name, archive)
                 content_or_none = tar.extractfile(member)
                 if content_or_none is not None:
                     yield name, content_or_none
+
+
+def _refuse_many(number: int, archive: Path) -> None:
+    """Also those that are skipped count: a few bytes can stand for as many as one likes."""
+    if number >= _MOST_ENTRIES:
+        raise UserError(
+            f"{archive.name} holds more than {_MOST_ENTRIES:,} files, and is not unpacked "
+            "further; look at it by hand"
+        )
 
 
 def _refuse_special(is_plain: bool, name: str, archive: Path) -> None:

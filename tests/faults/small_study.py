@@ -34,9 +34,9 @@ def run(project: Path, *arguments: str) -> str:
     return harness.snakemake(project, TARGET, *arguments, overlay=OVERLAY)
 
 
-def refused(project: Path) -> str:
+def refused(project: Path, *arguments: str) -> str:
     """The same, of a run that must fail, and without a traceback."""
-    done = harness.attempt(project, TARGET, overlay=OVERLAY)
+    done = harness.attempt(project, TARGET, *arguments, overlay=OVERLAY)
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
     return done.stdout

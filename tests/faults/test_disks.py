@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,17 +55,31 @@ def test_results_may_lie_on_another_disk(undisturbed: Path, disk: Path, tmp_path
         assert results(project) == results(undisturbed)
 
 
-def test_a_closed_folder_is_refused_before_any_work(undisturbed: Path, finished: Path) -> None:
-    folder = finished / "results"
-    shutil.rmtree(folder / "studies")
+@contextmanager
+def closed(folder: Path) -> Iterator[None]:
+    """A folder that may not be written into."""
     mount("--bind", str(folder), str(folder))
     try:
         mount("-o", "remount,ro,bind", str(folder))
-        with tried("read-only results folder"):
-            told = refused(finished)
-            assert "results cannot be written to: it is mounted read-only" in told
-            assert "Select jobs to execute" not in told
+        yield
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_closed_folder_is_refused_before_any_work(undisturbed: Path, finished: Path) -> None:
+    shutil.rmtree(finished / "results/studies")
+    with closed(finished / "results"), tried("read-only results folder"):
+        told = refused(finished)
+        assert "results cannot be written to: it is mounted read-only" in told
+        assert "Select jobs to execute" not in told
     run(finished)
     assert results(finished) == results(undisturbed)
+
+
+def test_a_closed_folder_is_refused_before_anything_is_downloaded(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    (project / "resources").mkdir()
+    with closed(project / "resources"), tried("read-only folder for downloads"):
+        told = refused(project, "--config", "benchmark={datasets: [flowers5]}")
+        assert "resources/flowers5 cannot be written to: it is mounted read-only" in told
+        assert "Select jobs to execute" not in told

@@ -1,22 +1,35 @@
 """A run is refused while jobs of an earlier one live, on a cluster that is made up."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from patchbench import cluster
 from patchbench.cluster import leftovers, refuse_to_submit_twice
 from patchbench.errors import UserError
 
 
 @pytest.fixture
-def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file whose lines the made-up ``squeue`` prints: job name and folder."""
-    listed, squeue = tmp_path / "queue", tmp_path / "bin/squeue"
-    squeue.parent.mkdir()
-    squeue.write_text(f"#!/bin/sh\n/bin/cat '{listed}'\n")
-    squeue.chmod(0o755)
-    monkeypatch.setenv("PATH", str(squeue.parent))
-    return listed
+def squeue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a made-up ``squeue`` on the path, which is the line of shell given."""
+
+    def make(line: str) -> None:
+        path = tmp_path / "bin/squeue"
+        path.parent.mkdir()
+        path.write_text(f"#!/bin/sh\n{line}\n")
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", str(path.parent))
+
+    return make
+
+
+@pytest.fixture
+def queue(tmp_path: Path, squeue: Callable[[str], None]) -> Path:
+    """A file whose lines ``squeue`` prints: job name and folder."""
+    squeue(f"/bin/cat '{tmp_path / 'queue'}'")
+    return tmp_path / "queue"
 
 
 def test_jobs_are_counted_by_run_of_this_folder_alone(queue: Path) -> None:
@@ -42,3 +55,19 @@ def test_an_empty_queue_lets_a_run_start(queue: Path) -> None:
 def test_so_does_a_machine_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     refuse_to_submit_twice(Path("/data"))
+
+
+def test_an_answer_that_is_none_is_not_taken_for_no_jobs(squeue: Callable[[str], None]) -> None:
+    squeue("echo 'slurm_load_jobs error: Socket timed out' >&2; exit 1")
+    with pytest.raises(UserError, match=r"are left \(slurm_load_jobs .* timed out\).*start again"):
+        refuse_to_submit_twice(Path("/data"))
+
+
+def test_nor_is_silence(
+    squeue: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "silence")  # nobody writes into it
+    squeue(f"exec /bin/cat '{tmp_path / 'silence'}'")
+    monkeypatch.setattr(cluster, "_PATIENCE_S", 0.2)
+    with pytest.raises(UserError, match=r"no answer within 0\.2 s"):
+        refuse_to_submit_twice(Path("/data"))

@@ -1,22 +1,22 @@
 """Downloads against a real server: whole and right, or not there at all."""
 
-import io
-import tarfile
+import gzip
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from hashlib import md5, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from requests.models import DEFAULT_REDIRECT_LIMIT
 
+from patchbench import download
+from patchbench.disks import mount_point
 from patchbench.download import fetch
 from patchbench.errors import UserError
 from patchbench.limits import Limits, hold
-from patchbench.unpacking import extract
 
-CONTENT = bytes(range(256)) * 12_000  # 3 MB; what is kept of a broken transfer is whole MiB
+CONTENT = bytes(range(256)) * 12_000  # 3 MB
 CHECKSUM = sha256(CONTENT).hexdigest()
 BEGINS = f"sha256-begins:{CHECKSUM[:8]}"
 whole_or_begun = pytest.mark.parametrize("checksum", [CHECKSUM, BEGINS], ids=["whole", "begins"])
@@ -46,17 +46,36 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def sending(content: bytes, kind: str = "application/octet-stream", only: int | None = None):
+def sending(
+    content: bytes,
+    kind: str = "application/octet-stream",
+    only: int | None = None,
+    then: Callable[[], object] = lambda: None,
+    **headers: str,
+):
     """Make an answer: the content, or only its first bytes under a header that promises all."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         wanted = handler.headers.get("Range")
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
         handler.send_response(206 if wanted else 200)
-        handler.send_header("Content-Type", kind)
-        handler.send_header("Content-Length", str(len(content) - start))
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named |= {"Content-Type": kind, "Content-Length": str(len(content) - start)}
+        for name, value in named.items():
+            handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(content[start:only])
+        then()
+
+    return answer
+
+
+def redirecting(to: str):
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", to)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
 
     return answer
 
@@ -137,7 +156,7 @@ def test_a_busy_server_is_asked_again(server, tmp_path) -> None:
 def test_a_broken_off_transfer_goes_on_where_it_stopped(server, tmp_path, checksum) -> None:
     server.answers["/a"] = in_turn(sending(CONTENT, only=2_000_000), sending(CONTENT))
     assert get(server, tmp_path / "a", "/a", attempts=2, checksum=checksum).read_bytes() == CONTENT
-    assert server.asked == [("/a", None), ("/a", f"bytes={2**20}-")]
+    assert server.asked == [("/a", None), ("/a", "bytes=2000000-")]
 
 
 @whole_or_begun
@@ -147,7 +166,7 @@ def test_the_next_run_goes_on_from_another_mirror(server, tmp_path, checksum) ->
         get(server, tmp_path / "a", "/a", checksum=checksum)
     assert not (tmp_path / "a").exists()
     assert get(server, tmp_path / "a", "/b", checksum=checksum).read_bytes() == CONTENT
-    assert server.asked[-1] == ("/b", f"bytes={2**20}-")
+    assert server.asked[-1] == ("/b", "bytes=2000000-")
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
@@ -187,88 +206,67 @@ def test_a_file_above_the_limit_is_not_downloaded(server, tmp_path, stated: bool
     assert list(tmp_path.iterdir()) == []
 
 
-def tar_with(*members: tuple[tarfile.TarInfo, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for info, content in members:
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+@whole_or_begun
+def test_a_run_killed_while_it_looks_at_what_arrived_loses_nothing(
+    server, tmp_path, checksum, monkeypatch
+) -> None:
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    server.answers["/a"] = sending(CONTENT)
+    with monkeypatch.context() as patched:
+        patched.setattr(download, "matches", killed)
+        with pytest.raises(KeyboardInterrupt):
+            get(server, tmp_path / "a", "/a", checksum=checksum)
+    assert get(server, tmp_path / "a", "/a", checksum=checksum).read_bytes() == CONTENT
+    assert server.asked == [("/a", None)]
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def link(kind: bytes) -> tarfile.TarInfo:
-    info = tarfile.TarInfo("a/link")
-    info.type, info.linkname = kind, "../../outside"
-    return info
+def test_without_checksum_nothing_is_kept_that_no_run_could_go_on_from(server, tmp_path) -> None:
+    server.answers["/a"] = sending(CONTENT, only=2_000_000)
+    with pytest.raises(UserError, match="connection failed"):
+        get(server, tmp_path / "a", "/a", checksum=None)
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def archive(tmp_path) -> Path:
-    (tmp_path / "in").mkdir()
-    return tmp_path / "in" / "archive"
+def test_a_redirection_is_followed(server, tmp_path) -> None:
+    server.answers |= {"/a": redirecting("/b"), "/b": sending(CONTENT)}
+    assert get(server, tmp_path / "a", "/a").read_bytes() == CONTENT
 
 
-def test_tar_and_zip_unpack_alike(archive, tmp_path) -> None:
-    archive.write_bytes(tar_with((tarfile.TarInfo("a/b.txt"), b"hello")))
-    assert extract(archive, tmp_path / "tar") == ["a/b.txt"]
-    with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr("a/", "")
-        zipped.writestr("a/b.txt", "hello")
-    assert extract(archive, tmp_path / "zip") == ["a/b.txt"]
-    for kind in ("tar", "zip"):
-        assert (tmp_path / kind / "a" / "b.txt").read_bytes() == b"hello"
+def test_a_redirection_without_end_is_told_and_not_tried_again(server, tmp_path) -> None:
+    server.answers |= {"/a": redirecting("/b"), "/b": redirecting("/a")}
+    with pytest.raises(UserError, match="/a: it is redirected without end"):
+        get(server, tmp_path / "a", "/a", attempts=3)
+    assert len(server.asked) == DEFAULT_REDIRECT_LIMIT + 1
 
 
-@pytest.mark.parametrize("name", ["../outside", "a/../../outside", "/outside", "a\\..\\outside"])
-@pytest.mark.parametrize("kind", ["tar", "zip"])
-def test_paths_that_lead_out_are_refused(archive, tmp_path, name: str, kind: str) -> None:
-    if kind == "tar":
-        archive.write_bytes(tar_with((tarfile.TarInfo(name), b"evil")))
-    else:
-        with zipfile.ZipFile(archive, "w") as zipped:
-            zipped.writestr(name, "evil")
-    with pytest.raises(UserError, match="leads out of its folder"):
-        extract(archive, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+def test_a_server_that_stalls_is_left_for_the_next_mirror(server, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(download, "_TIMEOUT_S", 0.2)
+    over = threading.Event()
+    server.answers |= {"/a": sending(CONTENT, only=2**20, then=over.wait), "/b": sending(CONTENT)}
+    try:
+        assert get(server, tmp_path / "a", "/a", "/b").read_bytes() == CONTENT
+    finally:
+        over.set()
+    assert server.asked == [("/a", None), ("/b", f"bytes={2**20}-")]
 
 
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
-def test_links_and_devices_in_a_tar_are_refused(archive, tmp_path, kind: bytes) -> None:
-    archive.write_bytes(tar_with((link(kind), b"")))
-    with pytest.raises(UserError, match="a link or a device"):
-        extract(archive, tmp_path / "out")
+@pytest.mark.parametrize("coding", ["x-gzip", "gzip"])
+def test_an_archive_that_a_server_calls_compressed_stays_as_it_is(
+    server, tmp_path, coding: str
+) -> None:
+    packed = gzip.compress(CONTENT)
+    server.answers["/a.tgz"] = sending(packed, Content_Encoding=coding)
+    found = get(server, tmp_path / "a.tgz", "/a.tgz", checksum=sha256(packed).hexdigest())
+    assert found.read_bytes() == packed
 
 
-def test_links_in_a_zip_are_refused(archive, tmp_path) -> None:
-    info = zipfile.ZipInfo("a/link")
-    info.external_attr = 0o120777 << 16
-    with zipfile.ZipFile(archive, "w") as zipped:
-        zipped.writestr(info, "../../outside")
-    with pytest.raises(UserError, match="a link or a device"):
-        extract(archive, tmp_path / "out")
-
-
-def test_unpacking_stops_at_the_size_limit(archive, tmp_path) -> None:
-    archive.write_bytes(tar_with((tarfile.TarInfo("zeros"), bytes(5_000_000))))
-    with pytest.raises(UserError, match="unpacks to more than"):
-        extract(archive, tmp_path / "out", max_gib=0.001)
-    assert not (tmp_path / "out" / "zeros").exists()
-
-
-def test_cut_off_and_foreign_archives_are_told_in_one_sentence(archive, tmp_path) -> None:
-    whole = tar_with((tarfile.TarInfo("a"), CONTENT), (tarfile.TarInfo("b"), CONTENT))
-    for content in (whole[: len(whole) // 2], b"<html></html>"):
-        archive.write_bytes(content)
-        with pytest.raises(UserError, match="cannot be unpacked"):
-            extract(archive, tmp_path / "out")
-
-
-def test_only_what_is_renamed_is_unpacked(archive, tmp_path) -> None:
-    archive.write_bytes(
-        tar_with(
-            (tarfile.TarInfo("x/a"), b"1"),
-            (link(tarfile.SYMTYPE), b""),
-            (tarfile.TarInfo("c"), b"2"),
-        )
-    )
-    assert extract(archive, tmp_path / "out", {"x/a": "y"}.get) == ["y"]
+def test_a_full_disk_is_told(server, tmp_path) -> None:
+    server.answers["/a"] = sending(CONTENT)
+    (tmp_path / ".a.part").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"is full; make room .* can go on from is kept") as told:
+        get(server, tmp_path / "a", "/a", attempts=3)
+    assert f"its disk, {mount_point(tmp_path)} of " in str(told.value)
+    assert len(server.asked) == 1

@@ -211,7 +211,28 @@ def test_a_smaller_set_states_its_own_split(small_list, tmp_path) -> None:
         ("rose/c.jpg", "test"),
     ]
     (root / "rose" / "c.jpg").unlink()
-    with pytest.raises(UserError, match=r"1 of the 2 pictures .*rose/c.jpg"):
+    with pytest.raises(UserError, match=r"splits.csv, row 2: there is no file .*rose/c.jpg"):
+        local(root)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"../secret.jpg,x,test", r"row 2: ../secret.jpg leads out of"),
+        (b"/etc/passwd,x,test", "row 2: /etc/passwd leads out of"),
+        (b"%s,x,test" % (b"y" * 5000), "row 2: there is no file"),
+        (b"daisy/a.jpg", "row 2: file or class is empty"),
+        (b"daisy/a.jpg,daisy,exam", "row 2: split 'exam' is unknown"),
+        (b"daisy/\xff.jpg,daisy,test", "not a CSV file in UTF-8"),
+        (b"%s,x,test" % (b"y" * 200_000), "not a CSV file in UTF-8"),
+        (b"", "no rows"),
+    ],
+    ids=["above", "absolute", "too long", "short", "no split", "no text", "no CSV", "empty"],
+)
+def test_a_bad_list_of_its_own_is_refused(small_list, tmp_path, text: bytes, message: str) -> None:
+    root = put(tmp_path / "root", PICTURES)
+    (root / "splits.csv").write_bytes(b"file,class,split\n" + text + b"\n" * bool(text))
+    with pytest.raises(UserError, match=message):
         local(root)
 
 

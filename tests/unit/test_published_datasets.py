@@ -2,10 +2,8 @@
 
 import gzip
 import io
-import tarfile
-import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import fields
 from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -17,165 +15,19 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from PIL import Image
 from scipy.io import savemat
 
 from patchbench.datasets._published import Archive
 from patchbench.errors import UserError
-from patchbench.records import BadImageError
+from patchbench.limits import Limits, hold
+from patchbench.records import BadImageError, deciding_download
+from patchbench.stages.download import download
 from patchbench.stages.prepare import prepare
+from unit._miniatures import CIFAR, EXPECTED, PCAM, STL, TRIMAP, Files, matlab, tf_flowers
 
-RNG = np.random.default_rng(0)
-Files = dict[str, bytes]
-
-
-def picture(kind: str = "JPEG", values: np.ndarray | None = None) -> bytes:
-    pixels = RNG.integers(0, 256, (12, 16, 3), np.uint8) if values is None else values
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def tar(files: Files) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as packed:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            packed.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def zipped(files: Files) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as packed:
-        for name, content in files.items():
-            packed.writestr(name, content)
-    return buffer.getvalue()
-
-
-def matlab(**vectors: list[int]) -> bytes:
-    buffer = io.BytesIO()
-    savemat(buffer, {key: np.array([values]) for key, values in vectors.items()})
-    return buffer.getvalue()
-
-
-def hdf5(**arrays: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        for key, values in arrays.items():
-            file[key] = values
-    return gzip.compress(buffer.getvalue())
-
-
-CIFAR = RNG.integers(0, 256, (2, 3, 32, 32), np.uint8)
-STL = RNG.integers(0, 256, (2, 3, 96, 96), np.uint8)
-PCAM = RNG.integers(0, 256, (2, 96, 96, 3), np.uint8)
-TRIMAP = np.full((12, 16), 2, np.uint8)
-TRIMAP[3:6, 4:9], TRIMAP[3, 4:9] = 1, 3
-
-
-def tf_flowers() -> Files:
-    names = [f"{name}/{i}.jpg" for name in ("daisy", "roses") for i in range(4)]
-    files = {f"flower_photos/{name}": picture() for name in names}
-    return {"flower_photos.tgz": tar(files | {"flower_photos/LICENSE.txt": b"CC BY"})}
-
-
-def eurosat() -> Files:
-    names = [f"2750/{name}/{name}_{i}.jpg" for name in ("Forest", "River") for i in range(4)]
-    return {"EuroSAT.zip": zipped({name: picture() for name in names})}
-
-
-def imagenette() -> Files:
-    folders = [f"{s}/{wnid}" for s in ("train", "val") for wnid in ("n01440764", "n03028079")]
-    names = [
-        f"imagenette2-160/{folder}/{folder[:3]}_{i}.JPEG" for folder in folders for i in range(4)
-    ]
-    extra = {"imagenette2-160/noisy_imagenette.csv": b"path", "imagenette2-160/train/._x": b""}
-    return {"imagenette2-160.tgz": tar({name: picture() for name in names} | extra)}
-
-
-def oxford_pets() -> Files:
-    names = [f"{breed}_{i}" for breed in ("Abyssinian", "basset_hound") for i in range(8)]
-    train, test = names[:5] + names[8:13], names[5:8] + names[13:]
-    lists = {
-        f"annotations/{file}": "\n".join(["# comment"] + [f"{n} 1 1 1" for n in listed]).encode()
-        for file, listed in (("trainval.txt", train), ("test.txt", test))
-    }
-    trimaps = {f"annotations/trimaps/{n}.png": picture("PNG", TRIMAP) for n in names}
-    junk = {"annotations/trimaps/._x.png": b"", "annotations/xmls/x.xml": b"<a/>"}
-    photographs = {f"images/{name}.jpg": picture() for name in names}
-    return {
-        "images.tar.gz": tar(photographs | {"images/Abyssinian_100.mat": b"?"}),
-        "annotations.tar.gz": tar(lists | trimaps | junk),
-    }
-
-
-def flowers102() -> Files:
-    return {
-        "102flowers.tgz": tar({f"jpg/image_{i:05d}.jpg": picture() for i in range(1, 9)}),
-        "imagelabels.mat": matlab(labels=[77, 77, 3, 3, 77, 77, 3, 3]),
-        "setid.mat": matlab(trnid=[1, 3], valid=[2, 4], tstid=[5, 6, 7, 8]),
-    }
-
-
-def cifar10() -> Files:
-    rows = b"".join(
-        bytes([label]) + image.tobytes() for label, image in zip((3, 9), CIFAR, strict=True)
-    )
-    many = b"".join(
-        bytes([i % 2]) + RNG.integers(0, 256, 3072, np.uint8).tobytes() for i in range(8)
-    )
-    files = {f"data_batch_{i}.bin": many for i in range(2, 6)}
-    files |= {"data_batch_1.bin": rows, "test_batch.bin": many, "batches.meta.txt": b"airplane"}
-    packed = {f"cifar-10-batches-bin/{name}": content for name, content in files.items()}
-    return {"cifar-10-binary.tar.gz": tar(packed)}
-
-
-def stl10() -> Files:
-    # colour by colour, and each colour column by column
-    stored = np.ascontiguousarray(STL.transpose(0, 1, 3, 2)).tobytes()
-    files = {
-        "train_X.bin": RNG.bytes(8 * 3 * 96**2),
-        "train_y.bin": bytes([1, 2] * 4),
-        "test_X.bin": stored,
-        "test_y.bin": bytes([1, 2]),
-        "unlabeled_X.bin": stored,
-        "class_names.txt": b"airplane\nbird\ncar\n",
-    }
-    return {"stl10_binary.tar.gz": tar({f"stl10_binary/{name}": f for name, f in files.items()})}
-
-
-def patch_camelyon() -> Files:
-    labels = np.array([0, 1]).reshape(2, 1, 1, 1)
-    start = "camelyonpatch_level_2_split"
-    return {
-        f"{start}_{split}_{key}.h5.gz": hdf5(**{key: values})
-        for split in ("train", "valid", "test")
-        for key, values in (("x", PCAM), ("y", labels))
-    }
-
-
-@dataclass
-class Expected:
-    """What the records of a miniature are."""
-
-    make: Callable[[], Files]
-    n_records: int
-    classes: set[str]
-    splits: set[str | None]
-
-
-EXPECTED = {
-    "tf_flowers": Expected(tf_flowers, 8, {"daisy", "roses"}, {None}),
-    "eurosat": Expected(eurosat, 8, {"Forest", "River"}, {None}),
-    "imagenette": Expected(imagenette, 16, {"tench", "church"}, {"train", "test"}),
-    "oxford_pets": Expected(oxford_pets, 16, {"Abyssinian", "basset_hound"}, {"train", "test"}),
-    "flowers102": Expected(flowers102, 8, {"003", "077"}, {"train", "val", "test"}),
-    "cifar10": Expected(cifar10, 42, {"airplane", "automobile", "cat", "truck"}, {"train", "test"}),
-    "stl10": Expected(stl10, 10, {"airplane", "bird"}, {"train", "test"}),
-    "patch_camelyon": Expected(patch_camelyon, 6, {"normal", "tumour"}, {"train", "val", "test"}),
-}
+PCAM_TEST = "camelyonpatch_level_2_split_test"
+# a value of each setting that some download depends on, which is not its default
+OTHERWISE = {"size": "320", "splits": "logged", "max_download_gib": 0.5}
 every_set = pytest.mark.parametrize("name", sorted(EXPECTED))
 
 
@@ -221,7 +73,7 @@ def _fetch(name: str, files: Files, served, tmp_path: Path, monkeypatch) -> tupl
         monkeypatch.setattr(module, "ARCHIVES", replaced)
     dataset = module.Dataset(image_size_px=8)
     assert dataset.needs_download
-    dataset.download(tmp_path / "data")
+    download(name, deciding_download(name, {"image_size_px": 8}), tmp_path / "data")
     return dataset, tmp_path / "data"
 
 
@@ -306,6 +158,22 @@ def test_a_trimap_becomes_a_mask_of_animal_and_rim(fetched) -> None:
         first(dataset.records(folder), "Abyssinian/Abyssinian_0.jpg")
 
 
+def spoiled_matlab() -> bytes:
+    """Vectors that are stored compressed, and no longer can be unpacked."""
+    buffer = io.BytesIO()
+    savemat(buffer, {"trnid": np.arange(99)}, do_compression=True)
+    content = bytearray(buffer.getvalue())
+    content[136:140] = b"\xff" * 4  # behind the header of the file and that of the vector
+    return bytes(content)
+
+
+def hdf5_group(key: str) -> bytes:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.create_group(key)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "file", "content", "message"),
     [
@@ -315,7 +183,13 @@ def test_a_trimap_becomes_a_mask_of_animal_and_rim(fetched) -> None:
         ("flowers102", "setid.mat", b"<html>", "download it again"),
         ("flowers102", "setid.mat", matlab(trnid=[99], valid=[1], tstid=[2]), "image 99 of 8"),
         ("patch_camelyon", "camelyonpatch_level_2_split_test_y.h5", b"<html>", "download it again"),
+        ("flowers102", "setid.mat", b" " * 124 + b"\0\2IM", r"v7\.3.*download it again"),
+        ("flowers102", "setid.mat", spoiled_matlab(), "Error -3 .*download it again"),
+        ("patch_camelyon", f"{PCAM_TEST}_x.h5", hdf5_group("x"), "no array under 'x'"),
+        ("patch_camelyon", f"{PCAM_TEST}_y.h5", hdf5_group("y"), "no array under 'y'"),
         ("oxford_pets", "annotations/test.txt", b"../../etc/passwd_1 1 1 1", "no picture of this"),
+        ("oxford_pets", "annotations/test.txt", b"\xff\xfe", "no text in UTF-8"),
+        ("stl10", "stl10_binary/class_names.txt", b"\xff\xfe", "no text in UTF-8"),
     ],
 )
 def test_a_file_that_is_not_what_it_should_be_is_named(
@@ -332,3 +206,46 @@ def test_a_size_that_is_not_published_is_refused() -> None:
 
     with pytest.raises(ValueError, match="size is '999'; choose one of 160, 320, full"):
         Dataset(image_size_px=8, size="999")
+
+
+@pytest.mark.parametrize("name", sorted([*EXPECTED, "flowers5"]))
+def test_only_what_decides_what_is_fetched_fetches_it_again(name: str) -> None:
+    before = deciding_download(name, {"image_size_px": 8})
+    other = {"image_size_px": 9, "resize": "pad", "val_fraction": 0.2, "seed": 1, "root": None}
+    assert deciding_download("mine", {"type": name} | other) == before
+    Dataset = import_module(f"patchbench.datasets.{name}").Dataset
+    own = {field.name for field in fields(Dataset)} - {"image_size_px", "seed", "root"}
+    assert own == set(Dataset.download_settings)
+    for setting in own | {"max_download_gib"}:
+        assert deciding_download(name, {setting: OTHERWISE[setting]}) != before
+
+
+def test_a_mirror_is_asked_where_the_first_address_does_not_deliver(
+    served, tmp_path: Path, monkeypatch
+) -> None:
+    module, (folder, address) = import_module("patchbench.datasets.tf_flowers"), served
+    ((file, content),) = tf_flowers().items()
+    (folder / file).write_bytes(content)
+    checksum = sha256(content).hexdigest()
+    archive = Archive(f"{address}/gone/{file}", checksum, mirrors=(f"{address}/{file}",))
+    monkeypatch.setattr(module, "ARCHIVE", archive)
+    dataset = module.Dataset(image_size_px=8)
+    dataset.download(tmp_path / "data")
+    assert len(dataset.records(tmp_path / "data")) == 8
+
+
+@every_set
+def test_mirrors_are_of_the_same_file(name: str) -> None:
+    for archive in import_module(f"patchbench.datasets.{name}").Dataset(image_size_px=8).archives:
+        assert {url.rpartition("/")[2] for url in archive.urls} == {archive.file}
+        assert len(set(archive.urls)) == len(archive.urls)
+
+
+def test_a_file_of_pcam_unpacks_up_to_the_limit(tmp_path: Path) -> None:
+    from patchbench.datasets.patch_camelyon import Dataset
+
+    (tmp_path / "bomb.h5.gz").write_bytes(gzip.compress(bytes(5_000_000)))
+    few = hold(Limits(max_download_gib=0.001))
+    with few, pytest.raises(UserError, match=r"unpacks to more than .* raise max_download_gib"):
+        Dataset(image_size_px=8).unpack(tmp_path / "bomb.h5.gz", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["bomb.h5.gz"]

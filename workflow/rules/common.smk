@@ -19,7 +19,7 @@ from patchbench.errors import UserError
 from patchbench.fingerprint import fingerprint, folder_digest
 from patchbench.limits import Limits
 from patchbench.machine import COMMAND_VARIABLE
-from patchbench.records import open_dataset
+from patchbench.records import deciding_download, open_dataset
 from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
 from patchbench.plan_weights import WEIGHTS
 from patchbench.study import WHOLE_IMAGE
@@ -46,6 +46,10 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 needs_download = {name: dataset.needs_download for name, dataset in datasets.items()}
+to_fetch = [
+    f"resources/{name}/complete.json" for name in needs_download if needs_download[name]
+]
+to_fetch += published
 
 # jobs find the package in a plain clone, and the Python that runs Snakemake unless conda brings one
 prefix = f"set -euo pipefail; export PYTHONPATH={shlex.quote(SRC)}; "
@@ -63,6 +67,9 @@ DEVICE = {"gpu": 1} if config.get("device") == "cuda" else {}
 onstart:  # not before is it known where jobs will run
     try:
         disks.refuse_closed(Path("results"))
+        for path in map(Path, to_fetch):
+            if not path.is_file():  # what was fetched may lie in a closed folder
+                disks.refuse_closed(path.parent)
         if not workflow.local_exec:
             cluster.refuse_to_submit_twice(Path.cwd())
         elif config.get("device") in ("cuda", "mps"):
@@ -107,9 +114,10 @@ def limits_of(*names):
 
 
 def download_spec(w):
-    """JSON text of a dataset entry, with the limit that holds for all downloads."""
+    """JSON text of what decides a download, with the limit that holds for all of them."""
     common = limits_of("max_download_gib")
-    return json.dumps(common | config["datasets"][w.dataset], sort_keys=True)
+    entry = deciding_download(w.dataset, common | config["datasets"][w.dataset])
+    return json.dumps(entry, sort_keys=True)
 
 
 def dataset_spec(w):

@@ -20,10 +20,22 @@ from patchbench.unpacking import extract
 
 @dataclass(frozen=True)
 class Archive:
-    """A published file: where it is, and its SHA-256 or, behind ``md5:``, its MD5."""
+    """A published file: where it is, and its SHA-256 or, behind ``md5:``, its MD5.
+
+    Attributes
+    ----------
+    mirrors : tuple of str
+        Further addresses of the same file, asked in order where the first does not deliver.
+    """
 
     url: str
     checksum: str
+    mirrors: tuple[str, ...] = ()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All addresses, in the order in which they are asked."""
+        return (self.url, *self.mirrors)
 
     @property
     def file(self) -> str:
@@ -39,6 +51,8 @@ class Published(ABC):
     ----------
     root : str or None
         A copy on this machine, unpacked as its archives unpack. None takes the download.
+    download_settings : tuple of str
+        Names of those settings of a data set on which it depends what is fetched.
     """
 
     image_size_px: int
@@ -46,6 +60,7 @@ class Published(ABC):
     root: str | None = None
 
     masks: ClassVar[bool] = False
+    download_settings: ClassVar[tuple[str, ...]] = ()
 
     @property
     def needs_download(self) -> bool:
@@ -63,7 +78,7 @@ class Published(ABC):
 
     def download(self, folder: Path) -> None:
         """Fetch every archive, verified, and unpack what is wanted of it into ``folder``."""
-        paths = [fetch(a.url, a.checksum, folder / a.file) for a in self.archives]
+        paths = [fetch(a.urls, a.checksum, folder / a.file) for a in self.archives]
         for path in paths:
             self.unpack(path, folder)
         for path in paths:
@@ -120,6 +135,24 @@ def in_class_folders(
 def read_image(path: Path) -> Pixels:
     """A picture without a mask."""
     return images.decode(path), None
+
+
+def text_of(path: Path) -> str:
+    """What a text file holds.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or no text in UTF-8.
+    """
+    complete([path])
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is no text in UTF-8 ({error}), so it is damaged or another file; download it "
+            "again"
+        ) from error
 
 
 def rows_of(path: Path, row_bytes: int) -> np.ndarray:

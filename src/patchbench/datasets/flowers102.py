@@ -8,6 +8,7 @@ them. Licence: not stated.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,8 @@ ARCHIVES = (
     Archive(f"{_BASE}/imagelabels.mat", "md5:e0620be6f572b9609742df49c70aed4d"),
     Archive(f"{_BASE}/setid.mat", "md5:a5357ecc9cb78c4bef273ce3793fc85c"),
 )
+# what SciPy raises of a file that is damaged, of MATLAB 7.3 or none of MATLAB's
+_UNREADABLE = (ValueError, TypeError, KeyError, OSError, NotImplementedError, zlib.error)
 _SPLITS = {"trnid": "train", "valid": "val", "tstid": "test"}
 
 
@@ -76,5 +79,5 @@ def _numbers(path: Path, key: str) -> np.ndarray:
 
     try:
         return np.asarray(loadmat(path)[key]).ravel().astype(int)
-    except (MatReadError, ValueError, TypeError, KeyError, OSError) as error:
+    except (MatReadError, *_UNREADABLE) as error:
         raise UserError(f"{path} has no {key!r} ({error}); download it again") from error

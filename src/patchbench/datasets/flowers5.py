@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from patchbench import images
+from patchbench.datasets._listed import check_rows, read_list
 from patchbench.download import fetch, matches
 from patchbench.errors import UserError
 from patchbench.progress import progress
@@ -65,6 +66,7 @@ class Dataset:
     splits: str = "leak-free"
 
     masks: ClassVar[bool] = False
+    download_settings: ClassVar[tuple[str, ...]] = ("splits",)
     summary: ClassVar[str] = "The study's 4,242 photographs of five kinds of flowers."
     licence: ClassVar[str] = "not established (photographs from Flickr); research use only"
 
@@ -136,7 +138,7 @@ def read_metadata(path: Path) -> list[dict[str, str]]:
 
 
 def _record(path: Path, file: str, split: str, group: str) -> Record:
-    return Record(file, file.split("/")[0], partial(_read, path), split, group or None)
+    return Record(file, file.split("/")[0], partial(_read, path), split or None, group or None)
 
 
 def _read(path: Path) -> Pixels:
@@ -148,19 +150,15 @@ def _own_split(root: Path) -> list[dict[str, str]]:
     path = root / "splits.csv"
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"file", "split"} <= set(rows[0]):
-        raise UserError(f"{path} has no columns file,class,split; correct it or remove it")
+    columns, rows = read_list(path)
+    if not rows or not {"file", "class", "split"} <= set(columns):
+        raise UserError(
+            f"{path} has no rows, or no columns file,class,split; correct it or remove it"
+        )
     study = {row["file"] for row in read_metadata(METADATA_PATH) if row["sha256"]}
     if {row["file"] for row in rows} == study:
         return []
-    absent = [row["file"] for row in rows if not (root / row["file"]).is_file()]
-    if absent:
-        raise UserError(
-            f"{len(absent)} of the {len(rows)} pictures in {path} are not there, the first of them "
-            f"{absent[0]}; complete the folder or the list"
-        )
+    check_rows(rows, path, root)
     return sorted(rows, key=lambda row: row["file"])
 
 

@@ -14,13 +14,13 @@ cannot be decoded is reported and left out.
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import ClassVar
 
 from patchbench import images
+from patchbench.datasets._listed import check_rows, read_list
 from patchbench.errors import UserError
 from patchbench.records import BadImageError, Pixels, Record
 
@@ -31,7 +31,6 @@ _SPLIT_FOLDERS = {
     "validation": "val",
     "test": "test",
 }
-_SPLITS = ("train", "val", "test", "drop", "")
 _NO_IMAGES = ("thumbs.db", "desktop.ini")  # what file browsers leave behind
 
 
@@ -139,14 +138,9 @@ def _class_rows(root: Path, folder: Path) -> list[dict[str, str]]:
 
 def _from_csv(root: Path, path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or [])
-            rows = [{k: (v or "").strip() for k, v in row.items() if k} for row in reader]
+        columns, rows = read_list(path)
     except FileNotFoundError as error:
         raise UserError(f"CSV file {path} does not exist; set csv to a file in {root}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is not a CSV file in UTF-8 ({error}); save it as one") from error
     missing = [name for name in ("file", "class") if name not in columns]
     if missing:
         raise UserError(
@@ -154,32 +148,5 @@ def _from_csv(root: Path, path: Path) -> list[dict[str, str]]:
             f"(it has: {', '.join(columns)}); name them file,class "
             "and optionally split,group,mask"
         )
-    seen: set[str] = set()
-    for number, row in enumerate(rows, start=2):
-        _check_row(row, f"{path}, row {number}", root, seen)
+    check_rows(rows, path, root)
     return rows
-
-
-def _check_row(row: dict[str, str], where: str, root: Path, seen: set[str]) -> None:
-    for column in ("file", "mask"):
-        if name := row.get(column, ""):
-            if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-                raise UserError(f"{where}: {name} leads out of {root}; use paths inside it")
-            if not _is_file(root / name):
-                raise UserError(
-                    f"{where}: there is no file {root / name}; correct or remove the row"
-                )
-    if not row["file"] or not row["class"]:
-        raise UserError(f"{where}: file or class is empty; fill it or remove the row")
-    if row["file"] in seen:
-        raise UserError(f"{where}: {row['file']} is listed twice; keep one of the rows")
-    if row.get("split", "") not in _SPLITS:
-        raise UserError(f"{where}: split {row['split']!r} is unknown; use train, val, test or drop")
-    seen.add(row["file"])
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no disk takes: too long, or with a zero byte
-        return False

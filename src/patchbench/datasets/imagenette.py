@@ -57,6 +57,7 @@ class Dataset(Published):
 
     size: str = "160"
 
+    download_settings: ClassVar[tuple[str, ...]] = ("size",)
     summary: ClassVar[str] = "13,394 photographs of ten easy classes of ImageNet (Imagenette)."
     licence: ClassVar[str] = "the photographs' own, as in ImageNet; research use"
 

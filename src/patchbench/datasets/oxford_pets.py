@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from patchbench import images
-from patchbench.datasets._published import Archive, Published, complete
+from patchbench.datasets._published import Archive, Published, complete, text_of
 from patchbench.errors import UserError
 from patchbench.records import BadImageError, Pixels, Record
 
@@ -67,7 +67,7 @@ class Dataset(Published):
 
 def _names(path: Path) -> list[str]:
     """First words of the lines of a list; a name that leads elsewhere is refused."""
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = text_of(path).splitlines()
     names = [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
     odd = [name for name in names if "/" in name or "\\" in name or "_" not in name]
     if odd:

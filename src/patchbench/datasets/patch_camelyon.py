@@ -8,8 +8,6 @@ Licence: CC0.
 
 from __future__ import annotations
 
-import gzip
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,8 +18,8 @@ import numpy as np
 
 from patchbench.datasets._published import Archive, Published, complete
 from patchbench.errors import UserError
-from patchbench.io import replacing
 from patchbench.records import BadImageError, Pixels, Record
+from patchbench.unpacking import gunzip
 
 if TYPE_CHECKING:
     import h5py
@@ -54,16 +52,7 @@ class Dataset(Published):
 
     def unpack(self, archive: Path, folder: Path) -> None:
         """Each file is compressed by itself."""
-        target = folder / archive.name.removesuffix(".gz")
-        try:
-            with (
-                gzip.open(archive) as packed,
-                replacing(target) as temporary,
-                temporary.open("wb") as file,
-            ):
-                shutil.copyfileobj(packed, file, 1 << 20)
-        except (OSError, EOFError) as error:
-            raise UserError(f"{archive} cannot be unpacked ({error}); download it again") from error
+        gunzip(archive, folder / archive.name.removesuffix(".gz"))
 
     def records(self, folder: Path) -> list[Record]:
         """One record per piece."""
@@ -73,7 +62,7 @@ class Dataset(Published):
         records = []
         for own, split in _SPLITS.items():
             (x_path, y_path) = (place / name for name in names if f"_{own}_" in name)
-            pixels, labels = _opened(x_path, "x"), np.ravel(_opened(y_path, "y")[:])
+            pixels, labels = _opened(x_path, "x"), _labels(y_path)
             if len(labels) != len(pixels) or not set(labels.tolist()) <= {0, 1}:
                 raise UserError(f"{y_path} does not belong to {x_path.name}; download both again")
             for i, label in enumerate(labels.tolist()):
@@ -87,9 +76,19 @@ def _opened(path: Path, key: str) -> h5py.Dataset:
     import h5py
 
     try:
-        return h5py.File(path, "r")[key]
+        found = h5py.File(path, "r")[key]
     except (OSError, KeyError) as error:
         raise UserError(f"{path} has no {key!r} ({error}); download it again") from error
+    if not isinstance(found, h5py.Dataset) or not found.shape:
+        raise UserError(f"{path} has no array under {key!r}; download it again")
+    return found
+
+
+def _labels(path: Path) -> np.ndarray:
+    try:
+        return np.ravel(_opened(path, "y")[:])
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error}); download it again") from error
 
 
 def _read(pixels: h5py.Dataset, i: int) -> Pixels:

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from patchbench.datasets._published import Archive, Published, complete, rows_of
+from patchbench.datasets._published import Archive, Published, rows_of, text_of
 from patchbench.errors import UserError
 from patchbench.records import Pixels, Record
 
@@ -46,8 +46,7 @@ class Dataset(Published):
     def records(self, folder: Path) -> list[Record]:
         """One record per labelled photograph."""
         place = self.place(folder) / _FOLDER
-        complete([place / "class_names.txt"])
-        classes = (place / "class_names.txt").read_text(encoding="utf-8").split()
+        classes = text_of(place / "class_names.txt").split()
         records = []
         for split in ("train", "test"):
             pixels = rows_of(place / f"{split}_X.bin", 3 * _SIDE_PX**2)

@@ -15,9 +15,11 @@ from typing import ClassVar
 from patchbench.datasets._published import Archive, Published, in_class_folders
 from patchbench.records import Record
 
+_PATH = "download.tensorflow.org/example_images/flower_photos.tgz"
 ARCHIVE = Archive(
-    "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz",
+    f"https://storage.googleapis.com/{_PATH}",
     "4c54ace7911aaffe13a365c34f650e71dd5bf1be0a58b464e5a7183e3e595d9c",
+    mirrors=(f"http://{_PATH}",),
 )
 _FOLDER = "flower_photos"
 

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from patchbench import io, limits
+from patchbench import disks, io, limits
 from patchbench.cost import Work
 from patchbench.records import open_dataset
 
 COMPLETE = "complete.json"
+# a dataset cannot be opened without the side of its images, on which no download depends
+_SOME_SIDE = {"image_size_px": 64}
 _ASIDE = (".log", ".cost.json")
 
 
@@ -20,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the stage takes."""
     parser.add_argument("--dataset", required=True, help="entry of the config's datasets")
     parser.add_argument(
-        "--spec", type=json.loads, required=True, help="JSON: settings of the entry"
+        "--spec", type=json.loads, required=True, help="JSON: settings that decide the download"
     )
     parser.add_argument("--out", required=True, type=Path, help="folder for the files")
 
@@ -32,10 +34,11 @@ def run(args: argparse.Namespace) -> Work:
 
 def download(entry: str, spec: Mapping[str, Any], out: Path, code: str = "") -> int:
     """Fill ``out``, write ``complete.json`` last, and give the number of files."""
-    dataset, settings = open_dataset(entry, spec)
+    dataset, settings = open_dataset(entry, _SOME_SIDE | dict(spec))
     complete = out / COMPLETE
-    complete.unlink(missing_ok=True)
-    out.mkdir(parents=True, exist_ok=True)
+    with disks.told(out):
+        complete.unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     if dataset.needs_download:
         with limits.hold(settings.limits):
             dataset.download(out)

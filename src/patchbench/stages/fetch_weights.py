@@ -17,6 +17,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Work:
     """Fetch."""
     published = Published(args.url)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
     fetch(published.url, published.checksum, args.out)
     return Work(1, "file")
