@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -43,27 +44,41 @@ def study(n_shards: int) -> dict:
     }
 
 
-def planned(folder: Path, n_shards: int, profile: str) -> tuple[int, int, float, float]:
-    """Jobs, jobs that go to a cluster, seconds and processor seconds of a dry run."""
+class Planned(NamedTuple):
+    """Jobs, jobs that go to a cluster, and what a dry run took: all, and the DAG alone."""
+
+    n_jobs: int
+    n_submitted: int
+    build_s: float
+    wall_s: float
+    cpu_s: float
+
+
+def planned(folder: Path, n_shards: int, profile: str) -> Planned:
+    """Plan a study; the DAG is built between two lines that Snakemake prints."""
     overlay = folder / f"{n_shards}.yaml"
     overlay.write_text(yaml.safe_dump(study(n_shards)))
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--snakefile", ROOT / "Snakefile"]
     command += ["--directory", folder, "--configfile", overlay, "--nolock", "--cores", "1"]
     before, watch = used_s(), time.perf_counter()
-    done = subprocess.run(
+    lines, at_s = [], {}
+    with subprocess.Popen(
         [*command, "--workflow-profile", ROOT / profile],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
-    wall_s, cpu_s = time.perf_counter() - watch, used_s() - before
-    total = re.search(r"^total +(\d+)$", done.stdout, re.MULTILINE)
-    if done.returncode or total is None:
-        raise SystemExit(done.stdout)
-    n_jobs, n_groups = int(total[1]), len(re.findall(r"\bGroup job ", done.stdout))
-    n_grouped = len(re.findall(r"^    Job \d+: ", done.stdout, re.MULTILINE))
-    return n_jobs, n_jobs - n_grouped + n_groups, wall_s, cpu_s
+    ) as run:
+        for line in run.stdout or ():
+            lines.append(line)
+            at_s.setdefault(line.strip(), time.perf_counter())
+    wall_s, cpu_s, told = time.perf_counter() - watch, used_s() - before, "".join(lines)
+    total = re.search(r"^total +(\d+)$", told, re.MULTILINE)
+    if run.returncode or total is None:
+        raise SystemExit(told)
+    n_jobs, n_groups = int(total[1]), len(re.findall(r"\bGroup job ", told))
+    n_grouped = len(re.findall(r"^    Job \d+: ", told, re.MULTILINE))
+    build_s = at_s["Job stats:"] - at_s["Building DAG of jobs..."]
+    return Planned(n_jobs, n_jobs - n_grouped + n_groups, build_s, wall_s, cpu_s)
 
 
 def used_s() -> float:
@@ -79,15 +94,18 @@ def main() -> int:
     parser.add_argument("--profiles", nargs="+", default=PROFILES)
     args = parser.parse_args()
     print(f"{N_IMAGES:,} images, 3 encoders x 2 patch classifiers, 1 CNN")
-    print(f"{'shards':>6} {'profile':25} {'jobs':>6} {'submitted':>9} {'wall s':>7} {'cpu s':>7}")
+    print(
+        f"{'shards':>6} {'profile':25} {'jobs':>6} {'submitted':>9} {'build s':>7} {'wall s':>7} "
+        f"{'cpu s':>7}"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for n_shards in args.shards:
             for profile in args.profiles:
-                n_jobs, n_submitted, wall_s, cpu_s = planned(Path(folder), n_shards, profile)
-                sent = n_submitted if "slurm" in profile else 0
+                found = planned(Path(folder), n_shards, profile)
+                sent = found.n_submitted if "slurm" in profile else "-"
                 print(
-                    f"{n_shards:6} {profile:25} {n_jobs:6,} {sent or '-':>9} "
-                    f"{wall_s:7.1f} {cpu_s:7.1f}",
+                    f"{n_shards:6} {profile:25} {found.n_jobs:6,} {sent:>9} "
+                    f"{found.build_s:7.1f} {found.wall_s:7.1f} {found.cpu_s:7.1f}",
                     flush=True,
                 )
     return 0
