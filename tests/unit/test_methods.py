@@ -48,14 +48,16 @@ def test_settings_that_were_left_alone_are_told_as_defaults() -> None:
 
 
 def test_each_stage_is_told_with_its_jobs_and_the_command_line_of_the_first() -> None:
-    costs = [
-        {"stage": "encode", "command": "python -m patchbench encode --out 'a b'"},
-        {"stage": "encode", "command": "python -m patchbench encode --out c"},
-        {"stage": "fuse"},
+    took = {"wall_s": 2.0, "cpu_s": 1.5}
+    costs: list[dict[str, Any]] = [
+        {"stage": "encode", "command": "python -m patchbench encode --out 'a b'"} | took,
+        {"stage": "encode", "command": "python -m patchbench encode --out c"} | took,
+        {"stage": "fuse"} | took,
     ]
     assert _methods.commands(costs) == [
-        {"stage": "encode", "n_jobs": 2, "command": costs[0]["command"]},
-        {"stage": "fuse", "n_jobs": 1, "command": ""},
+        {"stage": "encode", "n_jobs": 2, "command": costs[0]["command"]}
+        | {"wall_s": 4.0, "cpu_s": 3.0},
+        {"stage": "fuse", "n_jobs": 1, "command": ""} | took,
     ]
 
 

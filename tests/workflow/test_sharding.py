@@ -10,6 +10,7 @@ from harness import stage
 
 from patchbench.io import read_array, read_table
 from patchbench.patchset import shard_name
+from patchbench.stages import encode
 
 COUNTS = (1, 4, 16)
 FUSIONS = json.dumps({"mean_logit": {}, "majority_vote": {}})
@@ -105,8 +106,13 @@ def test_every_patch_has_the_same_row_however_many_shards(
     ],
 )
 def test_no_encoder_knows_the_shard_of_a_patch(
-    studies: dict[int, Path], prepared: Path, encoder: str, settings: dict[str, object]
+    studies: dict[int, Path],
+    prepared: Path,
+    encoder: str,
+    settings: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(encode, "CHUNK_PATCHES", 64)  # so that a shard holds a few, as shards do
     fixed = {"encoder": encoder, "spec": json.dumps(settings), "images": prepared / "images.npy"}
     state, whole = prepared / f"{encoder}.npz", studies[1]
     pixels = sorted((whole / "pixels").glob("*.npy"))

@@ -21,7 +21,7 @@ from patchbench.progress import progress
 CHUNK_PATCHES = 512
 
 Piece = tuple[slice, Callable[[], np.ndarray]]
-"""Rows of the embeddings, and how to compute them, with more behind them where a shard ends."""
+"""Rows of the embeddings, and how to compute them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +55,8 @@ def run(args: argparse.Namespace) -> Work:
     todo, watch = pieces(encoder, pixels, read_array(args.images), part), Stopwatch()
     with ArrayWriter(args.out, (len(pixels), encoder.dim), np.float32, origin) as embeddings:
         for rows, encode in progress(todo, f"encoding {args.out.stem}", "chunk"):
-            n_rows = len(range(*rows.indices(len(pixels))))
-            with watch.lap(n_rows):
-                embeddings[rows] = encode()[:n_rows]
+            with watch.lap(rows.stop - rows.start):
+                embeddings[rows] = encode()
     return Work(len(pixels), "patch", encoder.device, watch.elapsed_s, watch.laps)
 
 
@@ -87,34 +86,35 @@ def pieces(encoder: Any, pixels: np.ndarray, images: np.ndarray, part: pd.DataFr
     return [
         (
             slice(rows.start * per_image, rows.stop * per_image),
-            partial(_whole, encoder, images, image_rows, rows, (ys, xs)),
+            partial(_whole, encoder, images, image_rows, rows, n_each, (ys, xs)),
         )
         for rows in chunks(len(image_rows), n_each)
     ]
 
 
 def chunks(n_rows: int, n_each: int) -> list[slice]:
-    """Rows in turn, as many each, so that the last chunk may reach past the end.
+    """Rows in turn, as many each but for the last.
 
     >>> chunks(5, 2)
-    [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None)]
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    return [slice(start, start + n_each) for start in range(0, n_rows, n_each)]
+    starts = range(0, n_rows, n_each)
+    return [slice(start, min(start + n_each, n_rows)) for start in starts]
 
 
-def filled(values: np.ndarray, rows: slice) -> np.ndarray:
-    """These rows; in the place of rows past the end, the last one.
+def filled(values: np.ndarray, rows: slice, n: int) -> np.ndarray:
+    """These rows and, up to a number of ``n``, the last of them again.
 
-    >>> filled(np.array([7, 8, 9]), slice(2, 4))
-    array([9, 9])
+    >>> filled(np.array([7, 8, 9]), slice(1, 3), 3)
+    array([8, 9, 9])
     """
-    found: np.ndarray = values[np.arange(rows.start, rows.stop).clip(max=len(values) - 1)]
+    found: np.ndarray = values[np.arange(rows.start, rows.start + n).clip(max=rows.stop - 1)]
     return found
 
 
 def _patch_by_patch(encoder: Any, pixels: np.ndarray, rows: slice) -> np.ndarray:
-    embeddings: np.ndarray = encoder.encode(filled(pixels, rows))
-    return embeddings
+    embeddings: np.ndarray = encoder.encode(filled(pixels, rows, CHUNK_PATCHES))
+    return embeddings[: rows.stop - rows.start]
 
 
 def _whole(
@@ -122,7 +122,9 @@ def _whole(
     images: np.ndarray,
     image_rows: np.ndarray,
     rows: slice,
+    n_each: int,
     grid: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
-    embeddings: np.ndarray = encoder.encode_grid(images[filled(image_rows, rows)], *grid)
-    return embeddings
+    chosen = filled(image_rows, rows, n_each)
+    embeddings: np.ndarray = encoder.encode_grid(images[chosen], *grid)
+    return embeddings[: len(embeddings) // n_each * (rows.stop - rows.start)]
