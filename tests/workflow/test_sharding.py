@@ -20,7 +20,7 @@ SPEC = json.dumps({"dim": 16})
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scenes")
-    spec = json.dumps({"image_size_px": 64, "n_images": 72})
+    spec = json.dumps({"image_size_px": 64, "n_images": 48})
     stage("prepare", dataset="scenes", spec=spec, source=folder, out=folder)
     return folder
 
