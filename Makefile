@@ -31,7 +31,7 @@ test: $(READY) ## run all tests
 test-faults: $(READY) ## kill runs, fill disks, damage files; a quarter of an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
 
-fuzz: $(READY) ## read 100,000 spoiled files (INPUTS=...), count what crashes; ten minutes
+fuzz: $(READY) ## read 100,000 spoiled files (INPUTS=...), count what crashes; some minutes
 	PYTHONPATH=src:tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --jobs $(CORES)
 
 test-slurm: $(READY) ## run the workflow on a SLURM that is installed for it: root on Debian only
