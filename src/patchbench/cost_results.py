@@ -34,7 +34,7 @@ _ORDER = (
     *("map_embeddings", "fit_classifier", "classify", "fuse", "fit_pooling", "pool"),
     *("cnn", "cnn_predict", "cnn_fold", "detect", "sweep", "background", "experiment", "scale"),
 )
-_LAST = ("collect", "assess", "draw")
+_LAST = ("collect", "draw")
 
 
 def by_stage(study: Study) -> pd.DataFrame:

@@ -87,7 +87,7 @@ def jobs(config: Mapping[str, Any]) -> Counter[str]:
     """How many jobs of each stage the study is made of, as ``snakemake -n`` counts them."""
     names = config["benchmark"]["datasets"]
     opened = [open_dataset(name, config["datasets"][name])[0] for name in names]
-    ends = ["collect", "assess", "draw", "report"]
+    ends = ["collect", "draw", "report"]
     return (
         Counter(download=sum(dataset.needs_download for dataset in opened))
         + Counter(fetch_weights=len(plan_weights.published(config)))

@@ -8,7 +8,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
-from patchbench import disks, limits
+from patchbench import disks, download_cache, limits
 from patchbench.errors import UserError
 from patchbench.progress import progress
 from patchbench.written import count_written
@@ -32,7 +32,8 @@ def fetch(
     It appears under its name only when complete and with the right checksum, so a web page
     that a server sends instead of the file is refused. Until then it is ``.NAME.part``. With a
     checksum, a transfer that broke off goes on where it stopped, also in the next run and from
-    another mirror.
+    another mirror. Files with a checksum are shared with other projects where
+    :mod:`patchbench.download_cache` is told a folder.
 
     Parameters
     ----------
@@ -60,14 +61,16 @@ def fetch(
     addresses = [urls] if isinstance(urls, str) else urls
     with disks.told(path.parent, "what a download can go on from is kept"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # all may be there: the last run was killed before it had looked at it
-            if checksum is None or not (part.is_file() and matches(part, checksum)):
-                _fetch_part(addresses, checksum, path, part, attempts, pause_s)
-            part.replace(path)
-        finally:
-            if checksum is None:  # no next run could go on from it
-                part.unlink(missing_ok=True)
+        if not _take_shared(checksum, path):
+            try:
+                # all may be there: the last run was killed before it had looked at it
+                if checksum is None or not (part.is_file() and matches(part, checksum)):
+                    _fetch_part(addresses, checksum, path, part, attempts, pause_s)
+                part.replace(path)
+            finally:
+                if checksum is None:  # no next run could go on from it
+                    part.unlink(missing_ok=True)
+            download_cache.offer(path, checksum)
         count_written(path)
     return path
 
@@ -81,6 +84,15 @@ def matches(path: Path, checksum: str | None) -> bool:
     with path.open("rb") as file:
         found = file_digest(file, "sha256" if begins else algorithm or "sha256").hexdigest()
     return found.startswith(digits) if begins else found == digits
+
+
+def _take_shared(checksum: str | None, path: Path) -> bool:
+    """Take the file from those that projects share; whether it was there, and undamaged."""
+    found = download_cache.shared(checksum)
+    if found is None or not found.is_file() or not matches(found, checksum):
+        return False
+    download_cache.put(found, path)
+    return True
 
 
 def _fetch_part(

@@ -64,7 +64,7 @@ class Study:
     scaling : DataFrame
         Table of that name: memory and time against the side of images, of no dataset.
     class_metrics, method_tests, seed_summary, dataset_ranks : DataFrame
-        Tables of those names: what the stage assess tells; empty where it was not run.
+        Tables of those names: the methods compared with each other.
     """
 
     name: str
@@ -106,10 +106,9 @@ class Study:
 def open_study(folder: Path, *, tested: bool = True) -> Study:
     """Open ``results/studies/<study>`` as the collect stage left it.
 
-    ``tested`` reads what the stage assess left there as well, where it was run.
+    ``tested`` reads the tables of `TEST_COLUMNS` too, which are made from the others.
     """
     run = read_json(folder / "run.json")
-    names = [name for name in TEST_COLUMNS if (folder / f"{name}.parquet").is_file()]
     return Study(
         name=run["study"],
         metrics=read_table(folder / "metrics.parquet", "metrics"),
@@ -136,5 +135,8 @@ def open_study(folder: Path, *, tested: bool = True) -> Study:
         run=run,
         images=read_table(folder / "images.parquet", "all_images"),
         scaling=read_table(folder / "scaling.parquet", "scaling"),
-        **{name: read_table(folder / f"{name}.parquet", name) for name in names if tested},
+        **{
+            name: read_table(folder / f"{name}.parquet", name)
+            for name in (TEST_COLUMNS if tested else ())
+        },
     )

@@ -1,10 +1,15 @@
 """Projects that share a cache: what one has prepared and fitted, another takes."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from harness import copy_project, due, snakemake
+from harness import ROOT, copy_project, due, snakemake
 from small_study import ENCODER, IMAGES, OVERLAY, results
+
+from unit._miniatures import eurosat
+
+EUROSAT = ROOT / "tests/data/eurosat.yaml"
 
 
 @pytest.fixture
@@ -43,3 +48,18 @@ def test_a_second_project_takes_what_a_first_has_made(
     assert made(first, "--config", "encoders={fixed: {dim: 8}}") == [ENCODER]
     assert made(first) == []  # both settings are there now
     assert results(first).items() <= expected.items()
+
+
+def test_a_download_is_shared_too(served: tuple[Path, str], cache: Path, tmp_path: Path) -> None:
+    folder, address = served
+    ((name, content),) = eurosat().items()
+    (folder / name).write_bytes(content)
+    projects = [copy_project(tmp_path / name) for name in ("first", "second")]
+    for project in projects:
+        module = project / "src/patchbench/datasets/eurosat.py"
+        here = f'ARCHIVE = Archive("{address}/{name}", "{sha256(content).hexdigest()}")\n'
+        module.write_text(f"{module.read_text()}\n\n{here}")
+        snakemake(project, "results/eurosat/images.npy", "--cache", overlay=EUROSAT)
+        (folder / name).unlink(missing_ok=True)  # the second project finds nothing there
+    first, second = (project / "results/eurosat/images.npy" for project in projects)
+    assert first.resolve() == second.resolve() != second

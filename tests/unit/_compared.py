@@ -1,4 +1,4 @@
-"""Synthetic studies that the stage assess has compared."""
+"""Synthetic studies whose methods were compared."""
 
 from dataclasses import replace
 from functools import cache
@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from patchbench import tables
+from patchbench.assessment import assessed
 from patchbench.metrics import metric_draws
-from patchbench.stages.assess import compared
 from patchbench.study import NONE, Study
 from unit._synthetic_study import make_study
 
@@ -27,7 +27,7 @@ def with_tests(study: Study) -> Study:
     """The study with the four tables of its tests, as they come back from their files."""
     made = {
         name: tables.from_arrow(tables.to_arrow(frame, name), name)
-        for name, frame in compared(study).items()
+        for name, frame in assessed(study).items()
     }
     return replace(study, **made)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from requests.models import DEFAULT_REDIRECT_LIMIT
 
-from patchbench import download
+from patchbench import download, download_cache
 from patchbench.disks import mount_point
 from patchbench.download import fetch
 from patchbench.errors import UserError
@@ -270,3 +270,44 @@ def test_a_full_disk_is_told(server, tmp_path) -> None:
         get(server, tmp_path / "a", "/a", attempts=3)
     assert f"its disk, {mount_point(tmp_path)} of " in str(told.value)
     assert len(server.asked) == 1
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(download_cache.FOLDER_VARIABLE, str(tmp_path / "shared"))
+    return tmp_path / "shared"
+
+
+@whole_or_begun
+def test_another_project_takes_what_is_shared(server, tmp_path, shared, checksum) -> None:
+    server.answers["/a"] = sending(CONTENT)
+    get(server, tmp_path / "one" / "a", "/a", checksum=checksum).unlink()  # as after unpacking
+    assert get(server, tmp_path / "two" / "b", checksum=checksum).read_bytes() == CONTENT
+    assert len(server.asked) == 1
+    assert [path.name for path in (tmp_path / "two").iterdir()] == ["b"]
+    assert len(list(shared.iterdir())) == 1
+
+
+def test_what_is_shared_and_damaged_is_downloaded_again(server, tmp_path, shared) -> None:
+    server.answers["/a"] = sending(CONTENT)
+    get(server, tmp_path / "one" / "a", "/a")
+    (kept,) = shared.iterdir()
+    kept.write_bytes(CONTENT[:-1])
+    assert get(server, tmp_path / "two" / "a", "/a").read_bytes() == CONTENT
+    assert kept.read_bytes() == CONTENT
+    assert len(server.asked) == 2
+
+
+def test_a_file_without_a_checksum_is_not_shared(server, tmp_path, shared) -> None:
+    server.answers["/a"] = sending(CONTENT)
+    get(server, tmp_path / "a", "/a", checksum=None)
+    assert not shared.exists()
+
+
+def test_a_download_does_not_need_the_folder_that_is_shared(
+    server, tmp_path, shared, capsys
+) -> None:
+    shared.write_text("a file stands in its place")
+    server.answers["/a"] = sending(CONTENT)
+    assert get(server, tmp_path / "a", "/a").read_bytes() == CONTENT
+    assert "a is not kept for other projects" in capsys.readouterr().out

@@ -1,8 +1,6 @@
 """Methods of a study are compared on the same images, and what is undefined says so."""
 
-from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,17 +10,14 @@ from scipy.stats import binomtest, friedmanchisquare
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
 from patchbench import results_table as results
-from patchbench import tables
 from patchbench.bootstrap import draw_groups, draw_weights
 from patchbench.decisions import decisions
 from patchbench.delong import delong_test
 from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.io import read_table
 from patchbench.method_summaries import rank_table, why_no_ranks
 from patchbench.method_tests import reference, verdicts
 from patchbench.metrics import evaluate
 from patchbench.paired import holm
-from patchbench.stages import assess as stage
 from patchbench.study import Study
 from unit._compared import FLOOR, NETWORK, OTHER, PATCH, answers, decided, several, with_tests
 
@@ -264,15 +259,3 @@ def test_a_method_missing_from_one_dataset_is_not_ranked() -> None:
     left = replace(study, metrics=study.metrics[~gone])
     ranks = rank_table(left, {name: results.scores(left, name, "image") for name in left.datasets})
     assert set(ranks["encoder"]) == set(study.dataset_ranks["encoder"]) - {"sift"}
-
-
-def test_stage_writes_the_four_tables(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, usual: Study
-) -> None:
-    monkeypatch.setattr(stage, "open_study", lambda folder, tested: usual)
-    work = stage.run(Namespace(study=tmp_path, out=tmp_path, code=""))
-    assert (work.n_items, work.item) == (1, "dataset")
-    for name in tables.TEST_COLUMNS:
-        pd.testing.assert_frame_equal(
-            read_table(tmp_path / f"{name}.parquet", name), getattr(usual, name)
-        )

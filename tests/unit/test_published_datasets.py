@@ -2,14 +2,10 @@
 
 import gzip
 import io
-from collections.abc import Iterator
 from dataclasses import fields
-from functools import partial
 from hashlib import sha256
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import h5py
@@ -29,25 +25,6 @@ PCAM_TEST = "camelyonpatch_level_2_split_test"
 # a value of each setting that some download depends on, which is not its default
 OTHERWISE = {"size": "320", "splits": "logged", "max_download_gib": 0.5}
 every_set = pytest.mark.parametrize("name", sorted(EXPECTED))
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder, and the address it is served at."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
-        server.daemon_threads = True
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from harness import copy_project, due, snakemake
 
+from patchbench.tables_of_tests import TEST_COLUMNS
+
 STUDY = "results/studies/tiny"
-TABLES = ("metrics.parquet", "predictions.parquet", "roc.parquet", "history.parquet")
+TABLES = {"metrics", "predictions", "roc", "history", "costs", *TEST_COLUMNS}
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def table(finished: Path, name: str) -> pd.DataFrame:
 
 def test_everything_promised_is_there(finished: Path) -> None:
     names = {p.name for p in (finished / STUDY).iterdir()}
-    promised = {*TABLES, "costs.parquet", "run.json", "report.html", "figures"}
+    promised = {f"{name}.parquet" for name in TABLES} | {"run.json", "report.html", "figures"}
     assert promised <= names
     figures = list((finished / STUDY / "figures/scenes").iterdir())
     assert {p.suffix for p in figures} == {".svg", ".pdf", ".png", ".csv"}
@@ -140,7 +142,6 @@ def test_an_edited_encoder_reruns_itself_and_what_descends_from_it(finished: Pat
         "fuse": 2,
         "pool": 1,
         "collect": 1,
-        "assess": 1,
         "draw": 1,
         "report": 1,
     }
@@ -158,7 +159,7 @@ def test_a_second_run_has_nothing_to_do_whatever_was_commented_or_touched(
 def test_an_edited_fusion_reruns_what_fuses_only(finished: Path, edited) -> None:
     edited("src/patchbench/fusions/mean_logit.py", "np.float64", "np.float32")
     fused = {"fuse", "sweep", "pool"}  # rules on embeddings are compared with those on votes
-    assert set(due(finished)) == {*fused, "collect", "assess", "draw", "report"}
+    assert set(due(finished)) == {*fused, "collect", "draw", "report"}
 
 
 def test_a_changed_stride_reruns_what_descends_from_the_patches(finished: Path) -> None:

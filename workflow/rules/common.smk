@@ -12,7 +12,15 @@ from snakemake.utils import update_config
 SRC = f"{workflow.basedir}/src"
 sys.path.insert(0, SRC)
 
-from patchbench import cluster, disks, plan, plan_figures, plan_scaling, plan_weights
+from patchbench import (
+    cluster,
+    disks,
+    download_cache,
+    plan,
+    plan_figures,
+    plan_scaling,
+    plan_weights,
+)
 from patchbench.config import check, typed
 from patchbench.devices import resolve
 from patchbench.errors import UserError
@@ -60,6 +68,10 @@ shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 # rules whose results projects share with `--cache`; without it Snakemake would name them at each start
 SHARED = workflow.enable_cache
+if SHARED and os.environ.get("SNAKEMAKE_OUTPUT_CACHE"):
+    # jobs inherit it; what is downloaded has names that no rule knows
+    downloads = os.path.join(os.environ["SNAKEMAKE_OUTPUT_CACHE"], "downloads")
+    os.environ[download_cache.FOLDER_VARIABLE] = os.path.abspath(downloads)
 # what a job that uses a device asks of a cluster
 DEVICE = {"gpu": 1} if config.get("device") == "cuda" else {}
 

@@ -9,7 +9,6 @@ rule fetch_weights:
         weights=WEIGHTS,
     log:
         f"{WEIGHTS}.log",
-    cache: SHARED
     retries: 2 if workflow.is_main_process else 0
     # here, where Snakemake runs: nodes of a cluster often have no network
     localrule: True

@@ -1,4 +1,4 @@
-# From tables to a page: everything the runs measured, in one folder, drawn and told.
+# From tables to a page: everything the runs measured, in one folder, compared, drawn and told.
 # Reads:  the tables of all runs of the study
 # Writes: results/studies/{study}/{*.parquet, run.json, figures/, report.html}
 
@@ -98,6 +98,10 @@ rule collect:
         overlays=f"{STUDY}/overlays.npz",
         browser=f"{STUDY}/browser.npz",
         run=f"{STUDY}/run.json",
+        class_metrics=f"{STUDY}/class_metrics.parquet",
+        method_tests=f"{STUDY}/method_tests.parquet",
+        seed_summary=f"{STUDY}/seed_summary.parquet",
+        dataset_ranks=f"{STUDY}/dataset_ranks.parquet",
         cost=f"{STUDY}/collect.cost.json",
     log:
         f"{STUDY}/collect.log",
@@ -119,35 +123,9 @@ rule collect:
         )
 
 
-rule assess:
-    input:
-        tables=rules.collect.output,
-    output:
-        class_metrics=f"{STUDY}/class_metrics.parquet",
-        method_tests=f"{STUDY}/method_tests.parquet",
-        seed_summary=f"{STUDY}/seed_summary.parquet",
-        dataset_ranks=f"{STUDY}/dataset_ranks.parquet",
-        cost=f"{STUDY}/assess.cost.json",
-    log:
-        f"{STUDY}/assess.log",
-    conda:
-        "../../envs/patchbench.yaml"
-    params:
-        about=about,
-        code=lambda w: fingerprint("patchbench.stages.assess"),
-    message:
-        "Comparing the methods of study {wildcards.study}"
-    shell:
-        command(
-            "assess --study results/studies/{wildcards.study}"
-            " --out results/studies/{wildcards.study}"
-        )
-
-
 rule draw:
     input:
         tables=rules.collect.output,
-        tests=rules.assess.output,
     output:
         [
             report(
@@ -182,7 +160,6 @@ rule draw:
 rule report:
     input:
         tables=rules.collect.output,
-        tests=rules.assess.output,
         figures=rules.draw.output,
         parts=PAGE_PARTS,
     output:

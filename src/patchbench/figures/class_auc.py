@@ -76,7 +76,7 @@ def draw(study: Study, dataset: str) -> Figure:
     style.footer(fig, footer)
     ax = style.panel(fig, _LEFT_IN, _TOP_IN, style.WIDTH_IN - _LEFT_IN - 0.2, height)
     if not shown:
-        style.blank(ax, "No AUC of single classes is known; run the stage assess.")
+        style.blank(ax, "No AUC of single classes is known.")
         return fig
     _frame(ax, frame[frame["class_name"].isin(shown)], height)
     looks = {

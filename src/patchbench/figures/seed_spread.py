@@ -54,7 +54,7 @@ def draw(study: Study, dataset: str) -> Figure:
     numbers_in = style.text_width_in("0.000 ± 0.000") + 0.2
     ax = style.panel(fig, left, _TOP_IN, style.WIDTH_IN - left - numbers_in - 0.1, height)
     if frame["mean"].notna().sum() == 0:
-        style.blank(ax, "No AUC over seeds is known; run the stage assess.")
+        style.blank(ax, "No AUC over seeds is known.")
         return fig
     seeds = results.seed_values(study, dataset, "image")
     _frame(ax, frame, seeds, height)

@@ -157,10 +157,7 @@ def gaps(study: Study) -> list[str]:
     if study.metrics.empty:
         return []
     if study.seed_summary.empty:
-        return [
-            "methods were not compared with each other: the tables of the stage assess are "
-            "missing or empty"
-        ]
+        return ["methods were not compared with each other: the tables of their tests are empty"]
     found = [gap for name in sorted(study.datasets) for gap in _of_dataset(study, name)]
     if study.metrics["seed"].nunique() == 1:
         found.append("a single seed was run, so nothing is known of the spread over seeds")

@@ -1,4 +1,4 @@
-"""Collect the tables of all runs of a study into one folder, with the machine that made them."""
+"""Collect the tables of all runs of a study into one folder, and compare its methods."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from patchbench import plan, plan_scaling, plan_weights, tables
+from patchbench.assessment import assessed
 from patchbench.cost import Work
 from patchbench.cost_rows import cost_rows
 from patchbench.evaluation import learned_rows, run_columns
@@ -27,7 +28,7 @@ from patchbench.left_out import left_out
 from patchbench.machine import describe
 from patchbench.patchset import gather as gather_rows
 from patchbench.stages import _browser, _methods, _overlays
-from patchbench.study import WHOLE_IMAGE
+from patchbench.study import WHOLE_IMAGE, open_study
 
 # tables that do not name their run, so that the columns are added here
 PER_RUN = ("images", "predictions", "roc", "history", "embedding_map", "faithfulness")
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Work:
-    """Read what the plan names, write the study's tables, ``run.json`` last."""
+    """Read what the plan names, write the study's tables; those of its tests last."""
     config, origin = args.config, provenance("collect", args.code, {})
     runs = plan.runs(config)
     costs = cost_paths(config)
@@ -74,6 +75,8 @@ def run(args: argparse.Namespace) -> Work:
     write_state(args.out / "overlays.npz", _overlays.overlays(config), origin)
     write_state(args.out / "browser.npz", _browser.browser(config), origin)
     write_json(args.out / "run.json", describe() | reports(config) | {"commands": commands}, origin)
+    for name, frame in assessed(open_study(args.out, tested=False)).items():
+        write_table(args.out / f"{name}.parquet", frame, name, origin)
     return Work(len(runs), "run")
 
 

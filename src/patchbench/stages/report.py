@@ -27,8 +27,7 @@ def run(args: argparse.Namespace) -> Work:
         raise UserError(f"--figures {args.figures} is not a folder; run the draw stage first")
     study = open_study(args.study)
     # these ran after the table was made; what this page takes, nobody can tell it
-    later = [args.study / f"{stage}.cost.json" for stage in ("collect", "assess")]
-    later = [*later, args.figures / "draw.cost.json"]
+    later = [args.study / "collect.cost.json", args.figures / "draw.cost.json"]
     ran = cost_rows(path for path in later if path.is_file())
     page = render(replace(study, costs=pd.concat([study.costs, ran])), args.figures)
     with replacing(args.out) as temporary:

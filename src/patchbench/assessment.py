@@ -1,37 +1,17 @@
 """Compare the methods of a study: class by class, with a reference, over seeds and datasets."""
 
-import argparse
-from pathlib import Path
-
 import pandas as pd
 
 from patchbench import method_summaries as summaries
 from patchbench import tables
-from patchbench.cost import Work
 from patchbench.decisions import decisions, drawn
-from patchbench.io import provenance, write_table
 from patchbench.method_tests import reference, tested
 from patchbench.progress import progress
-from patchbench.study import Study, open_study
+from patchbench.study import Study
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the stage."""
-    parser.add_argument("--study", type=Path, required=True, help="folder of the study's tables")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the tables of tests")
-
-
-def run(args: argparse.Namespace) -> Work:
-    """Write tables ``class_metrics``, ``method_tests``, ``seed_summary`` and ``dataset_ranks``."""
-    study = open_study(args.study, tested=False)
-    origin = provenance("assess", args.code, {})
-    for name, frame in compared(study).items():
-        write_table(args.out / f"{name}.parquet", frame, name, origin)
-    return Work(len(study.datasets), "dataset")
-
-
-def compared(study: Study) -> dict[str, pd.DataFrame]:
-    """The four tables of a study."""
+def assessed(study: Study) -> dict[str, pd.DataFrame]:
+    """Tables ``class_metrics``, ``method_tests``, ``seed_summary`` and ``dataset_ranks``."""
     parts: dict[str, list[pd.DataFrame]] = {
         name: [] for name in ("class_metrics", "method_tests", "seed_summary")
     }
