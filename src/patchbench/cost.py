@@ -43,6 +43,8 @@ class Work:
         stage is nothing but work.
     laps : sequence of (int, float)
         Items and seconds of each piece, where all of the work was timed piece by piece.
+    parts_s : mapping of str to float
+        Seconds that named parts of the work took, such as each of several fusion rules.
     """
 
     n_items: int
@@ -50,6 +52,7 @@ class Work:
     device: str = "cpu"
     work_s: float | None = None
     laps: Sequence[Lap] = ()
+    parts_s: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -99,6 +102,7 @@ def measured(
         "about": dict(about),
         "wall_s": wall_s,
         "work_s": work_s,
+        "parts_s": dict(work.parts_s),
         "cpu_s": _cpu_s() - start_cpu,
         "start_s": start_cpu,
         "peak_rss_mib": peak_rss_mib(),

@@ -1,5 +1,6 @@
 """From the cost files that jobs leave to rows of table ``costs``."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def cost_row(path: Path) -> dict[str, Any]:
         If the job ran under a version that measured something else.
     """
     cost = read_json(path)
-    about = cost.pop("about")
+    about, parts_s = cost.pop("about"), cost.pop("parts_s", None)
     names = ("dataset", "patches", "encoder", "classifier")
     shard = str(about.get("shard", "-1")).split("-of-")[0]
     run = {name: about.get(name, NONE) for name in names}
@@ -37,6 +38,7 @@ def cost_row(path: Path) -> dict[str, Any]:
     elif "explain" in about:
         cost["stage"] += f"_{about['explain']}"
     row = run | {"seed": int(about.get("seed", -1)), "shard": int(shard)} | cost
+    row["parts_s"] = json.dumps(parts_s) if parts_s else None
     missing = [name for name in tables.COLUMNS["costs"] if name not in row]
     if missing:
         raise UserError(

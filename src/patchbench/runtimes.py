@@ -3,6 +3,7 @@
 Pure functions of a `Study`. A time that cannot be known is NaN, never 0.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -18,8 +19,6 @@ class Timed(Protocol):
     @property
     def metrics(self) -> pd.DataFrame: ...  # noqa: D102
     @property
-    def learned(self) -> pd.DataFrame: ...  # noqa: D102
-    @property
     def costs(self) -> pd.DataFrame: ...  # noqa: D102
     @property
     def extraction(self) -> dict[str, dict[str, Any]]: ...  # noqa: D102
@@ -27,6 +26,7 @@ class Timed(Protocol):
 
 RUN = ["dataset", "patches", "encoder", "classifier", "seed"]
 DECIDED = [*RUN, "fusion"]
+_FITTED = ["dataset", "patches", "encoder", "seed", "fusion"]
 _MEMORY = ["peak_rss_mib", "peak_gpu_mib"]
 TIMES = ["train_s", "inference_ms_per_image", "inference_ms_low", "inference_ms_high"]
 
@@ -38,7 +38,7 @@ def runtime(study: Timed) -> pd.DataFrame:
     Inference is the time of ``encode``, ``classify`` and ``fuse`` (of a CNN: ``cnn_predict``),
     each summed over its shards and divided by the images it worked on; ``fuse`` by the
     decisions it made, so it counts as one rule of average cost. Rules on embeddings are fitted
-    in ``fit_pooling``, each for as long as it took (``fit_s`` among what it learned), and decide in
+    in ``fit_pooling``, each for as long as it took (``parts_s`` of its row), and decide in
     ``pool``, as one of average cost. Times are ``work_s``: the work
     alone, as it elapsed; of inference after the warm-up, where a stage timed it piece by piece.
     A stage without a cost row leaves the sum NaN.
@@ -56,7 +56,7 @@ def runtime(study: Timed) -> pd.DataFrame:
     totals = _stage_totals(study)
     images = study.metrics[study.metrics["level"] == "image"]
     runs = images[DECIDED].drop_duplicates().reset_index(drop=True)
-    fitted = study.learned[study.learned["setting"] == "fit_s"].set_index(DECIDED)["value"]
+    fitted = _pooling_fits(study.costs)
     train, inference = [], []
     for run in runs.to_dict("records"):
         if run["patches"] == WHOLE_IMAGE:
@@ -65,7 +65,7 @@ def runtime(study: Timed) -> pd.DataFrame:
         else:
             pooled = run["classifier"] == NONE
             fits, steps = _POOLED if pooled else _VOTED
-            own_s = fitted.get(tuple(run[name] for name in DECIDED), np.nan) if pooled else 0.0
+            own_s = fitted.get(tuple(run[name] for name in _FITTED), np.nan) if pooled else 0.0
             train.append(own_s + sum(_total(totals, stage, run)[0] for stage in fits))
             parts = [_total(totals, stage, run)[1:] for stage in steps]
             inference.append(tuple(sum(column) for column in zip(*parts, strict=True)))
@@ -127,6 +127,16 @@ _STAGE_KEYS = {
 def _key(stage: str, run: Mapping[Any, Any], seed: Any) -> tuple[str, ...]:
     parts = (run["dataset"], *(run[name] for name in _STAGE_KEYS[stage]), int(seed))
     return (stage, *(str(part) for part in parts))
+
+
+def _pooling_fits(costs: pd.DataFrame) -> dict[tuple[Any, ...], float]:
+    """Seconds that each rule on embeddings was fitted for, by the columns of `_FITTED`."""
+    told = costs[(costs["stage"] == "fit_pooling") & costs["parts_s"].notna()]
+    return {
+        (*(job[name] for name in _FITTED[:-1]), fusion): seconds
+        for job in told.to_dict("records")
+        for fusion, seconds in json.loads(job["parts_s"]).items()
+    }
 
 
 def _stage_totals(study: Timed) -> Totals:

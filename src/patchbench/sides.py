@@ -29,8 +29,8 @@ class Side:
     ----------
     folder : Path
         Where it was read from.
-    predictions, metrics, learned, costs : DataFrame
-        Tables ``all_predictions`` (test only), ``metrics``, ``learned``, ``costs``.
+    predictions, metrics, costs : DataFrame
+        Tables ``all_predictions`` (test only), ``metrics``, ``costs``.
     run : dict
         Study, config, machine, versions, commit.
     images : DataFrame
@@ -40,7 +40,6 @@ class Side:
     folder: Path
     predictions: pd.DataFrame
     metrics: pd.DataFrame
-    learned: pd.DataFrame
     costs: pd.DataFrame
     run: dict[str, Any]
     images: pd.DataFrame
@@ -98,8 +97,6 @@ def _open(folder: Path) -> Side:
         folder,
         predictions[predictions["split"] == "test"],
         _read(folder, "metrics", "metrics"),
-        # studies of before this table have no rules that need it
-        _if_there(folder, "learned", "learned"),
         _read(folder, "costs", "costs"),
         read_json(folder / "run.json"),
         _if_there(folder, "images", "all_images"),

@@ -233,6 +233,10 @@ COLUMNS: dict[str, Columns] = {
         "shard": (INT, "shard worked on; -1 where the stage has none"),
         "wall_s": (FLOAT, "elapsed time of the stage, without starting Python"),
         "work_s": (FLOAT, "of that, the work alone: no imports, loading, saving, scoring"),
+        "parts_s": (
+            STRING,
+            "JSON: of work_s, seconds of each fusion rule fitted in fit_pooling; else null",
+        ),
         "cpu_s": (FLOAT, "processor time, user and system, over all threads"),
         "start_s": (FLOAT, "processor time spent before the stage: starting Python"),
         "peak_rss_mib": (FLOAT, "largest resident memory of the process"),

@@ -250,6 +250,7 @@ def _add_costs(
     for (stage, patches, encoder, classifier, shard), (wall_s, n_items, item) in rows.items():
         place = {"dataset": dataset, "patches": patches, "encoder": encoder, "seed": seed}
         time = {"wall_s": wall_s + 2.0, "work_s": wall_s, "cpu_s": 1.7 * wall_s, "start_s": 1.5}
+        time |= {"parts_s": None}
         memory = {"peak_rss_mib": 300.0 + 10 * wall_s, "peak_gpu_mib": None}
         memory |= {"peak_gpu_reserved_mib": None, "bytes_written": 1000 * n_items, "gpu": None}
         work = {"n_items": n_items, "item": item, "device": "cpu", "threads": 2, "commit": "0" * 12}

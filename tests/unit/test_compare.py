@@ -27,9 +27,7 @@ from patchbench.study import Study
 from unit._synthetic_study import make_study
 
 Change = Callable[[pd.DataFrame], pd.DataFrame]
-TABLES = {"predictions": "all_predictions", "metrics": "metrics", "learned": "learned"} | {
-    "costs": "costs"
-}
+TABLES = {"predictions": "all_predictions", "metrics": "metrics", "costs": "costs"}
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +267,6 @@ def test_a_study_of_another_version_is_read_as_far_as_it_goes(tmp_path: Path, st
     a, b = left(study, tmp_path / "a"), left(study, tmp_path / "b")
     without(b / "predictions.parquet", "detector")
     without(b / "costs.parquet", "peak_gpu_mib", "peak_rss_mib")
-    (b / "learned.parquet").unlink()
     found = compare(*open_sides(a, b))
     assert (found["verdict"] == IDENTICAL).all() and found["peak_rss_mib_ratio"].isna().all()
     without(b / "predictions.parquet", "probabilities")

@@ -81,10 +81,7 @@ def test_costs_of_another_version_are_compared_by_their_work() -> None:
     assert found["inference_ms_per_image"] > one_method(study)["inference_ms_per_image"]
     assert np.isnan(found["inference_ms_low"])
     run = study.run | {"datasets": study.datasets, "extraction": study.extraction}
-    sides = [
-        Side(Path(), s.predictions, s.metrics, s.learned, s.costs, run, s.images)
-        for s in (study, old)
-    ]
+    sides = [Side(Path(), s.predictions, s.metrics, s.costs, run, s.images) for s in (study, old)]
     compared = compare(*sides)
     assert compared[[f"{cost}_ratio" for cost in COSTS if "gpu" not in cost]].notna().all(axis=None)
     assert not [name for name in compared if name.endswith(("_x", "_y"))]

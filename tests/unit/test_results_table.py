@@ -29,6 +29,24 @@ def test_runtime_adds_stages_and_shards_and_divides_by_images() -> None:
     assert (cnn["train_s"], cnn["inference_ms_per_image"]) == (30.0, 2.0)
 
 
+def test_a_rule_on_embeddings_is_trained_for_as_long_as_its_own_fit_took() -> None:
+    study = make_study(n_encoders=1, controls=False)
+    jobs = study.costs[study.costs["stage"].isin(["fit_encoder", "encode", "fuse"])]
+    jobs = jobs.assign(stage=jobs["stage"].replace("fuse", "pool"), work_s=10.0, warm_up_s=np.nan)
+    fits = jobs[jobs["stage"] == "pool"].assign(
+        stage="fit_pooling", parts_s='{"abmil": 5.0, "embedding_mean": 0.5}'
+    )
+    metrics = study.metrics[study.metrics["patches"] != "whole-image"].drop_duplicates("level")
+    rules = [
+        metrics.assign(classifier="none", fusion=fusion) for fusion in ("abmil", "embedding_mean")
+    ]
+    pooled = replace(study, costs=pd.concat([jobs, fits]), metrics=pd.concat(rules))
+    times = runtimes.runtime(pooled).set_index("fusion")
+    assert times["train_s"].to_dict() == {"abmil": 15.0, "embedding_mean": 10.5}
+    without = runtimes.runtime(replace(pooled, costs=jobs))
+    assert without["train_s"].isna().all()
+
+
 def test_a_missing_stage_leaves_the_runtime_blank_never_zero() -> None:
     study = make_study(n_encoders=1)
     times = runtimes.runtime(replace(study, costs=study.costs[study.costs["stage"] != "encode"]))

@@ -23,9 +23,9 @@ from faults import Fault, processes, queue, slurm_local, until
 OVERLAY = ROOT / "tests/data/cluster.yaml"
 PROFILE = "workflow/profiles/slurm"
 IMPATIENT = Path(__file__).with_name("impatient.py")
-STUDY = "results/studies/cluster/metrics.parquet"
+PAGE = "results/studies/cluster/report.html"
 ENCODER = "results/scenes/p32s16/seed0/{}/encoder.npz"
-TARGETS = (STUDY, ENCODER.format("color_histogram"))
+TARGETS = (PAGE, ENCODER.format("color_histogram"))
 # what the job that is to exceed its memory asks for: more than it and the Snakemake around it
 # hold when it starts, less than they hold when it is stopped
 TOO_LITTLE_MB, STOPPED_AT_MIB = 230, 100
@@ -111,7 +111,7 @@ def run_undisturbed(local: Path) -> None:
 def kill_and_come_back(project: Path) -> str:
     """Kill Snakemake while two jobs run, and go the way back of the README; the refusal."""
     log = project / "killed.log"
-    process = start(project, log, STUDY)
+    process = start(project, log, PAGE)
     held = [Fault("encode", (shard,)) for shard in (FIRST, SECOND)]
 
     def both_held() -> bool:
@@ -124,7 +124,7 @@ def kill_and_come_back(project: Path) -> str:
     process.wait()
     assert len(processes(project, "encode")) == 2
     snakemake(project, "--unlock", overlay=OVERLAY)
-    refused = start(project, log, STUDY)
+    refused = start(project, log, PAGE)
     assert refused.wait() == 1
     told = log.read_text()
     cancel = re.search(r"`(scancel --name=[^`]+)`", told)

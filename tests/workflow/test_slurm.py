@@ -9,8 +9,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
+import pandas as pd
 import pytest
-from cluster_story import FIRST, OVERLAY, PROFILE, SECOND, TARGETS, TOO_LITTLE_MB, Story, tell
+from cluster_story import FIRST, OVERLAY, PAGE, PROFILE, SECOND, TARGETS, TOO_LITTLE_MB, Story, tell
 from harness import lasting, snakemake
 
 from faults import slurm_local
@@ -25,6 +26,9 @@ def why_not() -> str:
         return "needs root and apt-get, to install SLURM"
     return ""
 
+
+# what differs from run to run: the page, and what it shows of times and memory
+TELL_COSTS = ("report", "costs", "auc_against_runtime")
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "it runs")
 
@@ -45,8 +49,8 @@ def test_the_files_are_those_of_a_local_run(story: Story) -> None:
     results = story.local / "results"
     files = {path.relative_to(story.local) for path in results.rglob("*") if path.is_file()}
     told = {name for name in files if name.name.endswith((".cost.json", ".log"))}
-    same = {name for name in files - told if name.name != "costs.parquet"}
-    assert len(same) > 20
+    same = {name for name in files - told if name.stem not in TELL_COSTS}
+    assert {"cnn.npz", "pooling.npz", "class_auc.svg"} <= {name.name for name in same}
     for name in sorted(same):
         assert lasting(story.project / name) == lasting(story.local / name), name
 
@@ -103,6 +107,12 @@ def test_a_gpu_is_asked_for_with_device_cuda_only(story: Story) -> None:
     ).stdout
     asked = [line.split()[1] for line in listed.splitlines() if line.startswith("gres:gpu:1")]
     assert asked == ["rule_fit_encoder_wildcards_scenes_p32s16_0_raw_pixels"]
+
+
+def test_the_page_is_written_there_and_tells_of_every_job(story: Story) -> None:
+    assert (story.project / PAGE).stat().st_size > 100_000
+    costs = pd.read_parquet((story.project / PAGE).with_name("costs.parquet"))
+    assert {"encode", "fit_pooling", "pool", "cnn", "cnn_predict"} <= set(costs["stage"])
 
 
 def test_a_second_run_has_nothing_to_do(story: Story) -> None:

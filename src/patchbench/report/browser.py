@@ -118,7 +118,7 @@ def _rules(
 def _learned(study: Study, dataset: str, method: Mapping[Any, Any], seed: int) -> dict[str, str]:
     """The numbers that each rule of a run has learned on val, in words."""
     rows = study.learned[(study.learned["dataset"] == dataset) & (study.learned["seed"] == seed)]
-    rows = rows[rows["y"].isna() & (rows["setting"] != "fit_s")]  # no weights of places, no times
+    rows = rows[rows["y"].isna()]  # no weights of places
     for column in results.METHOD:
         rows = rows[rows[column] == method[column]]
     found: dict[str, list[str]] = {}

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> Work:
-    """Fit one rule after the other, write what they learned and what it took."""
+    """Fit one rule after the other, write what they learned."""
     index = read_table(args.index, "patches")
     side_px = read_json(args.index.with_name("extraction.json"))["image_size_px"]
     n_classes = int(index["label"].max()) + 1
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> Work:
     train, val = (
         embedded_bags(index, args.embeddings, dim, split, side_px) for split in ("train", "val")
     )
-    state, total = dict[str, np.ndarray](), Stopwatch()
+    state, total, parts_s = dict[str, np.ndarray](), Stopwatch(), dict[str, float]()
     device = resolve(args.device)
     for name, spec in args.fusions.items():
         fixed = {"seed": args.seed, "device": device, "threads": args.threads}
@@ -50,10 +50,11 @@ def run(args: argparse.Namespace) -> Work:
         watch = Stopwatch()
         with watch, total:
             rule.fit(train.bags, train.labels, val.bags, val.labels, n_classes)
-        learned = rule.state() | {"fit_s": np.array(watch.elapsed_s)}
-        state |= {f"{name}/{key}": value for key, value in learned.items()}
+        parts_s[name] = watch.elapsed_s
+        state |= {f"{name}/{key}": value for key, value in rule.state().items()}
     write_state(args.out, state, provenance("fit_pooling", args.code, args.fusions))
-    return Work(len(args.fusions) * len(train.labels), "image", device, total.elapsed_s)
+    n_images = len(args.fusions) * len(train.labels)
+    return Work(n_images, "image", device, total.elapsed_s, parts_s=parts_s)
 
 
 def _within(index: pd.DataFrame, max_mib: int, seed: int) -> pd.DataFrame:

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> Work:
     decided = decide_timed(rules, test.bags, watch)
     for name, rule in rules.items():
         found.add(name, rule.fuse(val.bags), decided[name])
-        chosen[name] = rule.chosen | {"fit_s": float(state[f"{name}/fit_s"])}
+        chosen[name] = rule.chosen
         if hasattr(rule, "attention"):
             attention[name] = rule.attention(test.bags)
     tests = _tests(args, test.images, found.decisions)
