@@ -29,21 +29,23 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run(folder: Path, root: Path | str, *settings: str) -> tuple[int, str]:
-    """Prepare a folder of images in an empty working directory; exit status and output."""
+def run(
+    folder: Path, root: Path | str, *settings: str, target: str = "results/mine/dataset.json"
+) -> tuple[int, str]:
+    """Run a study of a folder of images in a working directory; exit status and output."""
     config = folder / "mine.yaml"
     config.write_text(
         "study: mine\n"
         "datasets: {mine: {type: image_folder, image_size_px: 48, "
         f"root: {json.dumps(str(root))}}}}}\n"
-        "benchmark: {datasets: [mine]}\n"
+        "benchmark: {datasets: [mine], encoders: [random_projection], cnns: []}\n"
     )
     done = attempt(
         ROOT,
         "--directory",
         str(folder),
         "--nolock",
-        "results/mine/dataset.json",
+        target,
         *settings,
         overlay=config,
     )
@@ -63,6 +65,17 @@ def test_names_with_quotes_spaces_and_shell_signs_are_only_names(prepared: Path)
     images = pd.read_parquet(prepared / "results/mine/images.parquet")
     assert set(images["class_name"]) == set(CLASSES)
     assert f"{CLASSES[1]}/-0 $(touch hacked)\n.png" in set(images["image_id"])
+    assert not list(prepared.rglob("hacked"))
+
+
+def test_a_study_of_such_names_runs_to_its_page(prepared: Path, photos: Path) -> None:
+    target = "results/studies/mine/report.html"
+    status, output = run(prepared, photos, *TOLERANT, target=target)
+    assert status == 0, output
+    page = (prepared / target).read_text(encoding="utf-8")
+    assert "cat&#39;s" in page and "-dog <b>" not in page
+    metrics = pd.read_parquet(prepared / "results/studies/mine/class_metrics.parquet")
+    assert set(metrics["class_name"]) == set(CLASSES)
     assert not list(prepared.rglob("hacked"))
 
 
