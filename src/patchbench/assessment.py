@@ -25,6 +25,10 @@ def assessed(study: Study) -> dict[str, pd.DataFrame]:
         parts["class_metrics"].append(summaries.class_table(found, names))
         parts["method_tests"].append(tested(found, draws, reference(study, found)))
         parts["seed_summary"].append(summaries.seed_table(found, draws))
+        if study.metrics["seed"].nunique() > 1:
+            rest = found.others(decisions(study, dataset, every_rule=True))
+            drawn_rest = (drawn(rest, method) for method in rest.methods)
+            parts["seed_summary"].append(summaries.seed_table(rest, drawn_rest))
     joined = {
         name: pd.concat([rows for rows in own if len(rows)] or [tables.empty(name)])
         for name, own in parts.items()

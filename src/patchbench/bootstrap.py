@@ -14,16 +14,47 @@ import numpy as np
 
 N_DRAWS = 2000
 COVERAGE = 0.95
+FEWEST_DRAWS = round(2 / (1 - COVERAGE))  # of fewer, none is expected beyond either end
 _CHUNK_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A value and its interval; NaN where the metric is not defined."""
+class Interval:
+    """Where the middle `COVERAGE` of draws lies.
 
-    value: float
+    Attributes
+    ----------
+    low, high : float
+        NaN where ``reason`` is given.
+    n_draws : int
+        Draws in which the metric is defined.
+    reason : str
+        Why there is no interval; empty where there is.
+    """
+
     low: float
     high: float
+    n_draws: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its interval; NaN where they are not known, for the ``reason`` given.
+
+    ``n_draws`` is in how many draws the metric is defined; 0 where the interval needs none.
+    """
+
+    value: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    n_draws: int = 0
+    reason: str = ""
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Columns ``value``, ``low`` and ``high``."""
+        return {"value": self.value, "low": self.low, "high": self.high}
 
 
 @lru_cache(maxsize=1)
@@ -111,13 +142,63 @@ def drawn_sums(
     return sums
 
 
-def estimate(draws: np.ndarray) -> Estimate:
-    """Value from the first draw, that of the images as they are; interval from the others."""
-    drawn = draws[1:][np.isfinite(draws[1:])]
-    if not np.isfinite(draws[0]) or len(drawn) == 0:
-        return Estimate(float("nan"), float("nan"), float("nan"))
+def interval(draws: np.ndarray) -> Interval:
+    """The percentile interval of draws.
+
+    Draws in which a metric is not defined, since they hold no image of a class, are left out.
+    Draws that are all alike give no interval: that resampling changes nothing does not mean that
+    other images would not either.
+
+    Parameters
+    ----------
+    draws : float array, (n_draws,)
+        NaN where not defined.
+
+    Examples
+    --------
+    >>> interval(np.ones(2000)).reason
+    'no interval: the draws of images all give the same value'
+    """
+    drawn = draws[np.isfinite(draws)]
+    if len(drawn) < FEWEST_DRAWS:
+        reason = f"no interval: defined in {len(drawn)} of {len(draws):,} draws of images"
+        return Interval(np.nan, np.nan, len(drawn), reason)
     tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    if np.isclose(low, high, rtol=1e-12, atol=0):  # all draws are the value, but for rounding
-        low = high = draws[0]
-    return Estimate(float(draws[0]), float(low), float(high))
+    low, high = (float(end) for end in np.quantile(drawn, [tail, 1 - tail]))
+    if np.isclose(low, high, rtol=1e-12, atol=1e-12):  # alike but for rounding
+        reason = "no interval: the draws of images all give the same value"
+        return Interval(np.nan, np.nan, len(drawn), reason)
+    return Interval(low, high, len(drawn), "")
+
+
+def estimate(draws: np.ndarray, n_trials: int = 0) -> Estimate:
+    """Value from the first draw, that of the images as they are; interval from the others.
+
+    Parameters
+    ----------
+    draws : float array, (1 + n_draws,)
+    n_trials : int
+        Of a share, how many independent images or groups it is of: a share of none or all of
+        them, which resampling cannot change, then has the interval of `certain_ends`.
+    """
+    value = float(draws[0])
+    if not np.isfinite(value):
+        return Estimate(reason="not defined on these images")
+    found = interval(draws[1:])
+    if n_trials and value in (0.0, 1.0):
+        return Estimate(value, *certain_ends(value, n_trials), found.n_draws)
+    return Estimate(value, found.low, found.high, found.n_draws, found.reason)
+
+
+def certain_ends(share: float, n_trials: int, coverage: float = COVERAGE) -> tuple[float, float]:
+    """Ends of the exact binomial interval of a share that is 0 or 1.
+
+    Clopper & Pearson, "The use of confidence or fiducial limits illustrated in the case of the
+    binomial" (Biometrika, 1934).
+
+    >>> low, high = certain_ends(1.0, 10)
+    >>> round(low, 3), high
+    (0.692, 1.0)
+    """
+    bound = ((1 - coverage) / 2) ** (1 / n_trials)
+    return (bound, 1.0) if share == 1 else (0.0, 1 - bound)

@@ -125,12 +125,12 @@ def _bin_rows(measured: Reliability) -> list[dict[str, Any]]:
             "share": measured.share[i],
             "n_predictions": measured.n[i],
         }
-        rows.append({"measure": "accuracy", "bin": i} | vars(estimate(draws)) | columns)
+        rows.append({"measure": "accuracy", "bin": i} | estimate(draws).numbers | columns)
     return rows
 
 
 def _whole_row(name: str, draws: np.ndarray, measured: Reliability) -> dict[str, Any]:
-    return {"measure": name, **vars(estimate(draws)), **_all_bins(measured)}
+    return {"measure": name, **estimate(draws).numbers, **_all_bins(measured)}
 
 
 def _change_row(

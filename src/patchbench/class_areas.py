@@ -16,18 +16,15 @@ class ClassArea:
     ----------
     label : int
     area : Estimate
-        AUC-ROC of the probability of the class; NaN where ``reason`` is given, its ends at least.
+        AUC-ROC of the probability of the class.
     n_positive, n_negative : int
         Images of the class, and of all others.
-    reason : str
-        Why the area or its interval is not known; empty where they are.
     """
 
     label: int
     area: Estimate
     n_positive: int
     n_negative: int
-    reason: str
 
 
 def class_areas(labels: np.ndarray, probabilities: np.ndarray) -> list[ClassArea]:
@@ -37,25 +34,23 @@ def class_areas(labels: np.ndarray, probabilities: np.ndarray) -> list[ClassArea
     ----------
     labels : int array, (n_images,)
         True classes. Images, not patches: those of one image are not independent.
-    probabilities : float array, (n_images, n_classes)
+    probabilities : float array, (n_images, n_classes) or (n_seeds, n_images, n_classes)
+        Of several seeds, the mean of their areas is told.
 
     Examples
     --------
     >>> found = class_areas(np.array([0, 0, 1]), np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]))
-    >>> found[0].area.value, found[0].reason
-    (0.5, 'a single image of another class: no interval')
+    >>> found[0].area.value, found[0].area.reason
+    (0.5, 'no interval: a single image of another class')
     """
-    return [_one_class(labels == c, probabilities[:, c], c) for c in range(probabilities.shape[1])]
+    classes = range(probabilities.shape[-1])
+    return [_one_class(labels == c, probabilities[..., c], c) for c in classes]
 
 
 def _one_class(positive: np.ndarray, scores: np.ndarray, label: int) -> ClassArea:
     n_positive, n_negative = int(positive.sum()), int((~positive).sum())
-    nothing = Estimate(*[float("nan")] * 3)
     for n, whose in ((n_positive, "of the class"), (n_negative, "of another class")):
         if n == 0:
-            return ClassArea(label, nothing, n_positive, n_negative, f"no image {whose}: no area")
-    area, reason = delong_interval(positive, scores), ""
-    if np.isnan(area.low):
-        whose = "the class" if n_positive == 1 else "another class"
-        reason = f"a single image of {whose}: no interval"
-    return ClassArea(label, area, n_positive, n_negative, reason)
+            reason = f"no image {whose}: no area"
+            return ClassArea(label, Estimate(reason=reason), n_positive, n_negative)
+    return ClassArea(label, delong_interval(positive, scores), n_positive, n_negative)

@@ -23,9 +23,14 @@ ESTIMATE: Columns = {
     "value": (FLOAT, "the estimate, from all images"),
     "low": (
         FLOAT,
-        "lower end of the 95 % bootstrap interval, images resampled, those of a group together",
+        "lower end of the 95 % bootstrap interval, images resampled, those of a group together; "
+        "null where all draws give the same value or too few give one",
     ),
     "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
     "n_images": (INT, "images behind the value"),
 }
+N_DRAWS: tuple[pa.DataType, str] = (
+    INT,
+    "draws of images in which it is defined, behind a bootstrap interval; 0 where none are made",
+)
 DETECTED: Columns = {name: column for name, column in RUN.items() if name != "fusion"}

@@ -3,6 +3,7 @@
 The decisions of a method in one study and in the other are compared as two methods of one study
 are: one bootstrap draws images for both, those of one group together, so the difference has an
 interval and a p of its own.
+A method whose test images are not the same on both sides is told apart from the others.
 Methods whose probabilities are equal to the last bit have not changed and ask no question; Holm's
 adjustment counts all others. The smallest p that 2,000 draws can give, 0.001, would never survive
 the adjustment for 50 methods, so where a p is small enough to matter more draws are made.
@@ -29,42 +30,27 @@ COSTS = ["train_s", "inference_ms_per_image", "peak_rss_mib", "peak_gpu_mib"]
 SIGNIFICANT = 0.05
 IDENTICAL, CHANGED, SAME = "identical decisions", "changed beyond noise", "within noise"
 APART, OVERLAP, UNDEFINED = "intervals apart", "intervals overlap", "not defined"
+OTHER = "other test images"
 
 # a p above this is not made smaller than SIGNIFICANT by more draws
 _WORTH_MORE_DRAWS = 0.02
 
 
-def unlike(a: Side, b: Side, datasets: list[str]) -> dict[str, str]:
-    """Datasets whose test images differ, each with a clause that says how.
-
-    Raises
-    ------
-    UserError
-        If classes or labels differ: then the two were asked different questions.
-    """
-    found = {}
-    for name in datasets:
-        one, other = (_labels(side, name) for side in (a, b))
-        if a.classes(name) != b.classes(name):
-            raise UserError(
-                f"dataset {name}: its classes are {', '.join(a.classes(name))} in A and "
-                f"{', '.join(b.classes(name))} in B; compare studies of the same classes"
-            )
-        shared = one.index.intersection(other.index)
-        wrong = shared[(one[shared] != other[shared]).to_numpy()]
-        if len(wrong):
-            raise UserError(
-                f"dataset {name}: {len(wrong)} of {len(shared)} test images have another label in "
-                f"B than in A, for example {min(wrong)}; compare studies of the same labels"
-            )
-        if len(shared) < max(len(one), len(other)):
-            sides = (one.index.difference(other.index), other.index.difference(one.index))
-            found[name] = f"{len(shared)} are in both" + "".join(
-                f", {len(alone)} only in {which}, for example {min(alone)}"
-                for which, alone in zip("AB", sides, strict=True)
-                if len(alone)
-            )
-    return found
+def _check_question(a: Side, b: Side, dataset: str) -> None:
+    """Refuse to compare where classes or labels differ: the two were asked different questions."""
+    if a.classes(dataset) != b.classes(dataset):
+        raise UserError(
+            f"dataset {dataset}: its classes are {', '.join(a.classes(dataset))} in A and "
+            f"{', '.join(b.classes(dataset))} in B; compare studies of the same classes"
+        )
+    one, other = (_labels(side, dataset) for side in (a, b))
+    shared = one.index.intersection(other.index)
+    wrong = shared[(one[shared] != other[shared]).to_numpy()]
+    if len(wrong):
+        raise UserError(
+            f"dataset {dataset}: {len(wrong)} of {len(shared)} test images have another label in "
+            f"B than in A, for example {min(wrong)}; compare studies of the same labels"
+        )
 
 
 def _labels(side: Side, dataset: str) -> "pd.Series[Any]":
@@ -85,6 +71,17 @@ class _Decisions:
     def accuracy(self) -> float:
         """Share of images that are recognised."""
         return float((self.probabilities.argmax(axis=1) == self.labels).mean())
+
+    def apart(self, other: "_Decisions") -> str:
+        """How the test images of A, these, and of B, the other, differ; empty where they do not."""
+        one, two = set(self.image_ids), set(other.image_ids)
+        if one == two:
+            return ""
+        return f"{len(one & two)} are in both" + "".join(
+            f", {len(alone)} only in {side}, for example {min(alone)}"
+            for side, alone in (("A", one - two), ("B", two - one))
+            if alone
+        )
 
     def n_unlike(self, other: "_Decisions") -> int:
         """Images that the other decides on otherwise."""
@@ -123,40 +120,42 @@ def compare(a: Side, b: Side, *, unpaired: bool = False) -> pd.DataFrame:
     a, b : Side
         Differences are B less A.
     unpaired : bool
-        Where the test images differ, set the intervals of both side by side instead of refusing.
+        Judge methods whose test images differ by whether their intervals overlap.
 
     Returns
     -------
     frame : DataFrame
-        Columns of `METHOD`, ``verdict``; ``auc_a, low_a, high_a, auc_b, low_b, high_b``, macro
-        AUC of images with its 95 % interval; ``difference, low, high, p, p_holm``, null where
-        images are not the same; ``accuracy_a, accuracy_b``; ``n_images_a, n_images_b``;
-        ``n_changed``, test images decided otherwise; ``n_draws``; and of `COSTS` those of A, of
-        B, and B / A (``train_s_a, train_s_b, train_s_ratio``, ...). What changed comes first.
+        Columns of `METHOD`, ``verdict``, ``reason`` (what is null and why); ``auc_a, low_a,
+        high_a, auc_b, low_b, high_b``, macro AUC of images with its 95 % interval;
+        ``difference, low, high, p, p_holm``, null for a method whose images are not the same;
+        ``accuracy_a, accuracy_b``; ``n_images_a, n_images_b``; ``n_changed``, test
+        images decided otherwise; ``n_draws``; and of `COSTS` those of A, of B, and B / A
+        (``train_s_a, train_s_b, train_s_ratio``, ...). What changed comes first.
 
     Raises
     ------
     UserError
-        If test images, labels or classes differ.
+        If labels or classes differ, or the test images of every method and not ``unpaired``.
     """
     shared = [method for method in a.methods() if method in set(b.methods())]
-    differing = unlike(a, b, list(dict.fromkeys(method[0] for method in shared)))
-    if differing and not unpaired:
-        name, how = next(iter(differing.items()))
+    for dataset in dict.fromkeys(method[0] for method in shared):
+        _check_question(a, b, dataset)
+    groups = _groups(a, b)
+    in_a, in_b = (_decisions(side, set(shared), groups) for side in (a, b))
+    apart = {method: in_a[method].apart(in_b[method]) for method in shared}
+    if shared and all(apart.values()) and not unpaired:
+        name, how = shared[0][0], apart[shared[0]]
         raise UserError(
             f"dataset {name}: the test images of A and B are not the same ({how}), so decisions "
             "cannot be paired; --unpaired sets the intervals of both side by side"
         )
-    groups = _groups(a, b)
-    sides = [_decisions(side, set(shared), groups) for side in (a, b)]
-    rows = list(_rows(shared, sides[0], sides[1], set(differing)))
-    frame = pd.DataFrame(rows, columns=[*METHOD, *_MEASURED])
-    return _with_costs(_sorted(_judged(frame)), a, b)
+    frame = pd.DataFrame(list(_rows(in_a, in_b, apart)), columns=[*METHOD, *_MEASURED])
+    return _with_costs(_sorted(_judged(frame, unpaired=unpaired)), a, b)
 
 
 _ENDS = [f"{end}_{side}" for side in "ab" for end in ("auc", "low", "high")]
 _MEASURED = [
-    "verdict",
+    *("verdict", "reason"),
     *_ENDS,
     *("difference", "low", "high", "p"),
     *("accuracy_a", "accuracy_b", "n_images_a", "n_images_b", "n_changed", "n_draws"),
@@ -178,29 +177,30 @@ class _Bootstrap:
 
 
 def _rows(
-    shared: list[tuple[Any, ...]],
     in_a: Mapping[tuple[Any, ...], _Decisions],
     in_b: Mapping[tuple[Any, ...], _Decisions],
-    differing: set[str],
+    apart: Mapping[tuple[Any, ...], str],
 ) -> Iterator[dict[str, Any]]:
-    """What is measured of each method."""
+    """What is measured of each method; ``apart`` says how its test images differ, if they do."""
     bootstrap = _Bootstrap()
-    n_open = sum(not _identical(in_a[method], in_b[method]) for method in shared)
-    n_images = max((len(in_a[method].labels) for method in shared), default=1)
+    n_open = sum(not _identical(in_a[method], in_b[method]) for method in apart)
+    n_images = max((len(in_a[method].labels) for method in apart), default=1)
     n_more = draws_for(n_open, n_images)
-    for method in progress(shared, "Comparing", " methods"):
-        a, b, paired = in_a[method], in_b[method], method[0] not in differing
+    for method in progress(list(apart), "Comparing", " methods"):
+        a, b, paired = in_a[method], in_b[method], not apart[method]
         same, n_draws = _identical(a, b), N_DRAWS
         of_a = bootstrap.auc(a)
         of_b = of_a if same else bootstrap.auc(b)
-        found = difference(of_b, of_a) if paired else Difference(*[float("nan")] * 4)
+        found = difference(of_b, of_a) if paired else Difference()
         if found.p <= _WORTH_MORE_DRAWS and n_more > N_DRAWS:
             n_draws = n_more
             found = difference(bootstrap.auc(b, n_draws), bootstrap.auc(a, n_draws))
-        ends = [*vars(estimate(of_a)).values(), *vars(estimate(of_b)).values()]
+        ends = [*estimate(of_a).numbers.values(), *estimate(of_b).numbers.values()]
+        reason = found.reason if paired else f"other test images: {apart[method]}"
         yield (
             dict(zip(METHOD, method, strict=True))
-            | {"verdict": IDENTICAL if same else (SAME if paired else OVERLAP)}
+            | {"verdict": IDENTICAL if same else (SAME if paired else OTHER)}
+            | {"reason": None if same else reason or None}
             | dict(zip(_ENDS, ends, strict=True))
             | {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
             | {"accuracy_a": a.accuracy(), "accuracy_b": b.accuracy()}
@@ -215,22 +215,27 @@ def _identical(a: _Decisions, b: _Decisions) -> bool:
     )
 
 
-def _judged(frame: pd.DataFrame) -> pd.DataFrame:
+def _judged(frame: pd.DataFrame, *, unpaired: bool) -> pd.DataFrame:
     """Add ``p_holm``, over all methods that did not stay as they were, and what follows."""
     frame = frame.assign(p_holm=np.nan)
     asked = (frame["verdict"] == SAME) & frame["p"].notna()
     frame.loc[asked, "p_holm"] = holm(frame.loc[asked, "p"].to_numpy(np.float64))
     frame.loc[frame["p_holm"] < SIGNIFICANT, "verdict"] = CHANGED
-    apart = (frame["low_a"] > frame["high_b"]) | (frame["low_b"] > frame["high_a"])
-    frame.loc[(frame["verdict"] == OVERLAP) & apart, "verdict"] = APART
-    unknown = frame[["auc_a", "auc_b"]].isna().any(axis=1) & (frame["verdict"] != IDENTICAL)
-    frame.loc[unknown, "verdict"] = UNDEFINED
+    unknown = frame[["auc_a", "auc_b"]].isna().any(axis=1)
+    frame.loc[unknown & (frame["verdict"] == SAME), "verdict"] = UNDEFINED
+    if unpaired:
+        other = frame["verdict"] == OTHER
+        ends = ("low_a", "high_a", "low_b", "high_b")
+        known = frame[list(ends)].notna().all(axis=1)
+        apart = (frame["low_a"] > frame["high_b"]) | (frame["low_b"] > frame["high_a"])
+        frame.loc[other & known, "verdict"] = OVERLAP
+        frame.loc[other & apart, "verdict"] = APART
     return frame
 
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
     """What changed first, and of that what changed most."""
-    order = [CHANGED, APART, SAME, OVERLAP, UNDEFINED, IDENTICAL]
+    order = [CHANGED, APART, SAME, OVERLAP, OTHER, UNDEFINED, IDENTICAL]
     size = (frame["auc_b"] - frame["auc_a"]).abs()
     keys = pd.DataFrame({"verdict": frame["verdict"].map(order.index), "size": -size})
     kept = keys.sort_values(["verdict", "size"], kind="stable").index

@@ -14,13 +14,14 @@ from patchbench.comparison import (
     CHANGED,
     COSTS,
     IDENTICAL,
+    OTHER,
     OVERLAP,
     SAME,
     SIGNIFICANT,
     UNDEFINED,
 )
 from patchbench.comparison_costs import changed_costs, changed_text
-from patchbench.markdown import number, p_value, table
+from patchbench.markdown import number, p_value, table, with_interval
 from patchbench.sides import ABSENT, METHOD, Side, settings
 from patchbench.study import NONE
 
@@ -40,7 +41,7 @@ def summary(frame: pd.DataFrame) -> str:
     if (frame["verdict"] == IDENTICAL).all():
         return f"Nothing changed: {_methods(len(frame))} decide identically, to the last bit."
     count = frame["verdict"].value_counts()
-    paired = frame[~frame["verdict"].isin([APART, OVERLAP])]
+    paired = frame[~frame["verdict"].isin([APART, OVERLAP, OTHER])]
     changed = frame[frame["verdict"] == CHANGED]
     parts = []
     if len(paired):
@@ -58,11 +59,13 @@ def summary(frame: pd.DataFrame) -> str:
             if verdict in count
         ]
         parts += [f"{'; '.join(rest)}."] if rest else []
-    if len(paired) < len(frame):
+    if n_judged := int(count.get(APART, 0) + count.get(OVERLAP, 0)):
         parts.append(
-            f"Of {_methods(len(frame) - len(paired))} on other test images {count.get(APART, 0)} "
+            f"Of {_methods(n_judged)} on other test images {count.get(APART, 0)} "
             "have intervals that do not overlap, which is no paired test."
         )
+    if OTHER in count:
+        parts.append(f"{_methods(int(count[OTHER]))} on other test images cannot be paired.")
     return " ".join(parts).replace("1 decide ", "1 decides ").replace("1 have ", "1 has ")
 
 
@@ -125,6 +128,8 @@ def text(a: Side, b: Side, frame: pd.DataFrame) -> str:
         same = [part for part in METHOD if part not in _varied(frame)]
         parts.append("In all of them: " + ", ".join(f"{p} {frame[p].iloc[0]}" for p in same) + ".")
         parts += [_score_table(shown, _varied(frame))] if len(shown) else []
+        for reason, rows in frame.groupby("reason", sort=False):
+            parts.append(_listing(f"{str(reason)[0].upper()}{str(reason)[1:]}", rows))
         identical = frame[frame["verdict"] == IDENTICAL]
         parts += [_listing("Identical decisions", identical)] if len(identical) else []
         parts += [_cost_table(frame), changed_text(changed_costs(a, b))]
@@ -182,11 +187,11 @@ def _score_table(frame: pd.DataFrame, parts: Sequence[str]) -> str:
         cells = [str(row[part]) for part in parts]
         if row["difference"] == row["difference"]:
             cells += [number(row["auc_a"], 3), number(row["auc_b"], 3)]
-            apart, low, high = (_signed(row[end]) for end in ("difference", "low", "high"))
-            cells.append(f"{apart} [{low}, {high}]")
+            cells.append(with_interval(row["difference"], row["low"], row["high"], sign=True))
             cells += [p_value(row["p"]), p_value(row["p_holm"])]
         else:
-            cells += [_with_interval(row, "a"), _with_interval(row, "b")]
+            sides = ([row[f"{end}_{side}"] for end in ("auc", "low", "high")] for side in "ab")
+            cells += [with_interval(*side) for side in sides]
             cells += ["", "", ""] if paired else []
         cells += [number(row["accuracy_a"], 3), number(row["accuracy_b"], 3)]
         unlike = row["n_changed"]
@@ -241,11 +246,6 @@ def _listing(title: str, frame: pd.DataFrame) -> str:
     for fusions, names in named.items():
         lines.append(f"- {'; '.join(names)}{': ' if fusions else ''}{fusions}")
     return "\n".join(lines)
-
-
-def _with_interval(row: Mapping[Any, Any], side: str) -> str:
-    value, low, high = (row[f"{end}_{side}"] for end in ("auc", "low", "high"))
-    return f"{value:.3f} [{low:.3f}, {high:.3f}]" if value == value else ""
 
 
 def _signed(value: float) -> str:

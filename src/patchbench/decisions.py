@@ -6,7 +6,7 @@ of one scene are not independent of each other.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,11 @@ class Decisions:
         """The same draws for all methods: (1 + n_draws, n_images)."""
         return draw_groups(self.group_of, BOOTSTRAP_SEED, n_draws)
 
+    def others(self, every: "Decisions") -> "Decisions":
+        """Those methods of ``every`` that are not among these."""
+        own = [method.place for method in self.methods]
+        return replace(every, methods=[m for m in every.methods if m.place not in own])
+
     def counts(self) -> dict[str, int]:
         """Columns ``n_images`` and ``n_groups``."""
         return {"n_images": len(self.labels), "n_groups": self.n_groups}
@@ -101,10 +106,11 @@ def drawn(decisions: Decisions, decided: Decided) -> Draws:
     }
 
 
-def decisions(study: Study, dataset: str) -> Decisions:
-    """Gather the decisions of every method, each with its rule best on val."""
+def decisions(study: Study, dataset: str, *, every_rule: bool = False) -> Decisions:
+    """Gather the decisions of every method, each with its rule best on val, or with every rule."""
     frame = results.scores(study, dataset, "image")
-    frame = results.with_fusion_chosen_on_val(study, dataset, frame)
+    if not every_rule:
+        frame = results.with_fusion_chosen_on_val(study, dataset, frame)
     by_method = _predictions(study, dataset, frame)
     images = max((rows for found in by_method.values() for rows in found.values()),
                  key=len, default=study.predictions.iloc[:0])  # fmt: skip

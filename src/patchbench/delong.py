@@ -13,7 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from patchbench.bootstrap import COVERAGE, Estimate
+from patchbench.bootstrap import COVERAGE, Estimate, certain_ends
 
 # rounding leaves about 1e-32; one pair of 100,000 + 100,000 images ordered otherwise, 1e-21
 _NO_VARIANCE = 1e-28
@@ -83,26 +83,29 @@ def delong(labels: np.ndarray, scores: np.ndarray) -> DelongAreas:
 
 
 def delong_interval(labels: np.ndarray, scores: np.ndarray, coverage: float = COVERAGE) -> Estimate:
-    """Area under one ROC curve with DeLong's interval, on the logit scale.
+    """Area under one ROC curve, or the mean of several, with DeLong's interval, on the logit scale.
 
     The plain interval leaves 0-1 and covers too seldom near 1; that of the log-odds of the area,
     carried back, does neither (Pepe, "The statistical evaluation of medical tests", 2003). Where
     all positives beat all negatives the variance is 0, whatever the number of images. Then the
     interval is that of an exact binomial test: of m pairs without an image in common, m the size
-    of the smaller class, all were won.
+    of the smaller class, all were won. Any other area without variance, as of scores that are all
+    the same, has no interval.
 
     Parameters
     ----------
     labels : bool array, (n,)
-    scores : float array, (n,)
-        Higher means more positive.
+    scores : float array, (n,) or (n_scores, n)
+        Higher means more positive. Of several, as of networks trained with several seeds, the mean
+        of their areas is told: on the same images, so that their covariance counts.
     coverage : float
         How often the interval is to hold the true area, 0-1.
 
     Returns
     -------
     Estimate
-        Ends are NaN where a class has a single image and the area is neither 0 nor 1.
+        Ends are NaN, with the reason, where the area is neither 0 nor 1 and a class has a single
+        image or there is no variance.
 
     Raises
     ------
@@ -116,12 +119,19 @@ def delong_interval(labels: np.ndarray, scores: np.ndarray, coverage: float = CO
     """
     if not 0 < coverage < 1:
         raise ValueError(f"coverage is {coverage}; it must lie between 0 and 1, as 0.95 does")
-    found = delong(labels, np.asarray(scores)[None])
-    auc, variance = float(found.auc[0]), float(found.covariance[0, 0])
+    found = delong(labels, scores)
+    auc, variance = float(found.auc.mean()), float(found.covariance.mean())
+    n_positive = int(np.sum(labels))
     if auc in (0.0, 1.0):
-        n_positive = int(np.sum(labels))
-        bound = ((1 - coverage) / 2) ** (1 / min(n_positive, len(labels) - n_positive))
-        return Estimate(auc, bound, 1.0) if auc == 1 else Estimate(auc, 0.0, 1 - bound)
+        n_pairs = min(n_positive, len(labels) - n_positive)
+        return Estimate(auc, *certain_ends(auc, n_pairs, coverage))
+    if math.isnan(variance):
+        whose = "the class" if n_positive == 1 else "another class"
+        reason = f"no interval: a single image of {whose}"
+        return Estimate(auc, reason=reason)
+    if variance <= _NO_VARIANCE:
+        reason = "no interval: all images of a class fare alike"
+        return Estimate(auc, reason=reason)
     middle = math.log(auc / (1 - auc))
     half = NormalDist().inv_cdf((1 + coverage) / 2) * math.sqrt(variance) / (auc * (1 - auc))
     low, high = ((1 + math.tanh(end / 2)) / 2 for end in (middle - half, middle + half))

@@ -89,8 +89,8 @@ def pairs(study: Study, dataset: str) -> pd.DataFrame:
 def _between(
     study: Study, dataset: str, own: dict[int, pd.Series], other: dict[int, pd.Series]
 ) -> dict[str, Any]:
-    """Means over the seeds that both have; nothing where there are none."""
-    found = []
+    """Means over the seeds that both have, with the interval of the mean; nothing without any."""
+    found, drawn, images = [], [], set()
     for seed in sorted(set(own) & set(other)):
         first, second = own[seed].align(other[seed], join="inner")
         right, rival = first.to_numpy(bool), second.to_numpy(bool)
@@ -101,9 +101,15 @@ def _between(
         told, a, b = estimate(draws), right.mean(), rival.mean()
         shares = {"accuracy": a, "rival_accuracy": b, "observed": (right == rival).mean()}
         ends = {"expected": a * b + (1 - a) * (1 - b), "low": told.low, "high": told.high}
+        drawn += [draws] if np.isfinite(told.value) else []
+        images.add(tuple(first.index))
         found.append(shares | ends | {"kappa": told.value, "n_images": len(right)})
     if not found:
         return {}
     frame = pd.DataFrame(found)
     counts = {"n_images": int(frame["n_images"].max()), "n_seeds": int(frame["kappa"].count())}
-    return {str(key): value for key, value in frame.mean().items()} | counts
+    means = {str(key): float(value) for key, value in frame.mean().items()}
+    if drawn and len(images) == 1:
+        told = estimate(np.mean(drawn, axis=0))
+        means |= {"low": told.low, "high": told.high}
+    return means | counts

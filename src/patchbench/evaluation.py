@@ -89,7 +89,7 @@ def metric_rows(
     """
     estimates = evaluate(labels, probabilities, image_of, BOOTSTRAP_SEED, group_of)
     rows = [
-        {"metric": name, "value": e.value, "low": e.low, "high": e.high}
+        {"metric": name, **e.numbers, "n_draws": e.n_draws, "reason": e.reason or None}
         for name, e in estimates.items()
     ]
     run = run_columns(about) | {"fusion": fusion, "level": level}

@@ -10,7 +10,8 @@ from patchbench.evaluation import preferred_fusion
 from patchbench.study import WHOLE_IMAGE, Study
 
 _STEP = [*results.METHOD, "experiment", "policy", "fusion", "rescaled", "amount", "measure"]
-_MEANS = ("value", "low", "high", "draw_low", "draw_high", "difference")
+_MEANS = ("value", "draw_low", "draw_high", "difference")
+_ENDS = ("low", "high", "difference_low", "difference_high")
 
 
 def steps(study: Study, dataset: str, *kinds: str) -> pd.DataFrame:
@@ -20,9 +21,9 @@ def steps(study: Study, dataset: str, *kinds: str) -> pd.DataFrame:
     -------
     frame : DataFrame
         Columns of a method, ``experiment`` to ``measure`` as in table "experiments"; means over
-        seeds of the values, the widest ends of differences, the largest ``p`` (1 where seeds
-        differ in sign); ``n_draws``, ``n_images``, ``n_seeds``, ``label`` of the method; patch
-        methods first, the best first.
+        seeds of values, differences and the ends of their intervals; ``sd`` of the values over
+        seeds; the largest ``p`` (1 where seeds differ in sign); ``n_draws``, ``n_images``,
+        ``n_seeds``, ``label`` of the method; patch methods first, the best first.
     """
     rows = study.experiments
     names = entries(study.run["config"], *kinds)
@@ -30,15 +31,14 @@ def steps(study: Study, dataset: str, *kinds: str) -> pd.DataFrame:
     groups = rows.groupby(_STEP, sort=False, dropna=False)
     frame = groups.agg(
         **{name: (name, "mean") for name in _MEANS},
-        difference_low=("difference_low", "min"),
-        difference_high=("difference_high", "max"),
+        sd=("value", "std"),
         p=("p", "max"),
         **{name: (name, "max") for name in ("n_draws", "n_images")},
         n_seeds=("value", "count"),
     )
     apart = groups["difference"].agg(["min", "max"])
     frame.loc[(apart["min"] < 0) & (apart["max"] > 0), "p"] = 1.0
-    frame = frame.reset_index()
+    frame = frame.join(results.mean_ends(groups, *_ENDS)).reset_index()
     frame["label"] = [
         results.label(study, {str(k): v for k, v in row.items()})
         for row in frame.to_dict("records")

@@ -240,6 +240,7 @@ def points_at_mask(cam: np.ndarray, mask: np.ndarray) -> bool:
 
 
 def mean_over_images(values: np.ndarray, group_of: np.ndarray, seed: int) -> Estimate:
-    """Mean of one value per image, (n_images,), with its bootstrap interval over their groups."""
+    """Mean of one value per image, 0-1, (n_images,), with its interval over their groups."""
     weights = draw_groups(group_of, seed)
-    return estimate(weights @ np.asarray(values, np.float64) / weights.sum(axis=1))
+    means = weights @ np.asarray(values, np.float64) / weights.sum(axis=1)
+    return estimate(means, n_trials=int(group_of.max()) + 1)

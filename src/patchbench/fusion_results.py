@@ -1,6 +1,6 @@
 """What the fusion rules of a study did against one another, as figures and the report read it.
 
-Pure functions of a `Study`; of several seeds differences are means, and p the largest.
+Pure functions of a `Study`; of several seeds the mean over seeds is compared, draw by draw.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ import pandas as pd
 
 from patchbench import results_table as results
 from patchbench.paired import holm
+from patchbench.seed_means import SeedMeans
 from patchbench.study import NONE, Study
 
 ALPHA = 0.05
@@ -26,7 +27,8 @@ def compared(study: Study, dataset: str) -> pd.DataFrame:
     -------
     frame : DataFrame
         Columns of a method, ``fusion``, ``rival``, ``difference``, ``low``, ``high`` (of image
-        AUC, paired), ``p``, ``p_adjusted`` over the rules of the method (Holm), ``verdict``:
+        AUC, paired; of several seeds of the mean), ``p``, ``sd`` of the differences over seeds,
+        ``n_seeds``, ``p_adjusted`` over the rules of the method (Holm), ``verdict``:
         better or worse than the rival, the same (not told apart), or the rival itself;
         ``label``; and ``on_embeddings``, whether the rule needs no classifier.
     """
@@ -34,11 +36,15 @@ def compared(study: Study, dataset: str) -> pd.DataFrame:
     rows = rows.assign(
         on_embeddings=rows["classifier"] == NONE, classifier=rows["rival_classifier"]
     )
-    frame = (
-        rows.groupby([*results.METHOD, "fusion", "rival", "on_embeddings"], sort=False)
-        .agg(**{name: (name, "mean") for name in ("difference", "low", "high")}, p=("p", "max"))
-        .reset_index()
+    groups = rows.groupby([*results.METHOD, "fusion", "rival", "on_embeddings"], sort=False)
+    frame = groups.agg(
+        difference=("difference", "mean"),
+        p=("p", "max"),
+        sd=("difference", "std"),
+        n_seeds=("seed", "nunique"),
     )
+    frame = frame.join(results.mean_ends(groups)).reset_index()
+    frame = _of_means(frame, study, dataset)
     frame["label"] = [results.label(study, _named(row)) for row in frame.to_dict("records")]
     frame["p_adjusted"], frame["verdict"] = float("nan"), SAME
     frame.loc[frame["fusion"] == frame["rival"], "verdict"] = RIVAL
@@ -48,6 +54,24 @@ def compared(study: Study, dataset: str) -> pd.DataFrame:
     apart = frame["p_adjusted"] < ALPHA
     frame.loc[apart & (frame["difference"] > 0), "verdict"] = BETTER
     frame.loc[apart & (frame["difference"] < 0), "verdict"] = WORSE
+    return frame
+
+
+def _of_means(frame: pd.DataFrame, study: Study, dataset: str) -> pd.DataFrame:
+    """Compare the means where there are several seeds.
+
+    Where their test images are others, means over seeds stand, and the largest p.
+    """
+    several = frame["n_seeds"] > 1
+    if not several.any():
+        return frame
+    means = SeedMeans(study, dataset)
+    for i, row in frame[several].iterrows():
+        own = row["classifier"] if not row["on_embeddings"] else NONE
+        rival = {**row, "fusion": row["rival"]}
+        if found := means.difference({**row, "classifier": own}, rival):
+            ends = [found.value, found.low, found.high, found.p]
+            frame.loc[i, ["difference", "low", "high", "p"]] = ends
     return frame
 
 

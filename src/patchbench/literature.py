@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from patchbench import experiment_results, runtimes
+from patchbench import results_table as results
 from patchbench.bootstrap import draw_groups
 from patchbench.decisions import groups_of
 from patchbench.evaluation import BOOTSTRAP_SEED
@@ -190,9 +191,8 @@ def _ours(
     """Our value of a published one."""
     entry, measure = chosen[row["method"]], row["measure"]
     if row["policy"] == "none":
-        rows = study.metrics[study.metrics["patches"] == WHOLE_IMAGE]
-        rows = rows[(rows["dataset"] == dataset) & (rows["encoder"] == entry)]
-        rows = rows[rows["metric"] == measure]
+        rows = results.scores(study, dataset, "image", measure)
+        rows = rows[(rows["patches"] == WHOLE_IMAGE) & (rows["encoder"] == entry)]
     else:
         rows = _blackout(study, dataset, entry, row["policy"], row["amount"], measure)
     if rows.empty:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
+from patchbench import results_table as results
+from patchbench.markdown import with_interval
 from patchbench.study import Study
 
 MEASURES = ("deletion_auc", "insertion_auc", "pointing_game", "energy_in_mask", "mask_share")
@@ -27,7 +27,8 @@ def table(study: Study, dataset: str) -> list[dict[str, Any]]:
     rows = study.faithfulness[study.faithfulness["dataset"] == dataset]
     found = []
     for (network, explain), own in rows.groupby(["encoder", "explain"], sort=False):
-        ends = own.groupby("measure")[["value", "low", "high"]].mean()
+        by_measure = own.groupby("measure")
+        ends = by_measure[["value"]].mean().join(results.mean_ends(by_measure))
         ends = ends.reindex([*MEASURES, "zero_maps"])
         row: dict[str, Any] = {"network": network, "explain": explain}
         row |= {"n_images": int(own["n_images"].max())}
@@ -41,11 +42,4 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     name = f"{row['network']}, {row['explain']}"
     if (row["zero_maps"] or 0) > 0:
         name += f" ({100 * row['zero_maps']:.0f} % of maps are zero)"
-    return [name, *(_text(row[measure]) for measure in MEASURES)]
-
-
-def _text(found: list[float]) -> str:
-    value, low, high = found
-    if pd.isna(value):
-        return ""
-    return f"{value:.2f}" if pd.isna(low) else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return [name, *(with_interval(*row[measure], digits=2) for measure in MEASURES)]

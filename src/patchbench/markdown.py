@@ -28,6 +28,26 @@ def number(value: float, digits: int) -> str:
     return "" if pd.isna(value) else f"{value:.{digits}f}"
 
 
+def with_interval(
+    value: float, low: float, high: float, *, digits: int = 3, sign: bool = False
+) -> str:
+    """Write a value and the ends of its interval; nothing where the value is not known.
+
+    >>> with_interval(0.5, 0.41, 0.6), with_interval(0.1, 0.02, 0.21, digits=2, sign=True)
+    ('0.500 [0.410, 0.600]', '+0.10 [+0.02, +0.21]')
+    >>> with_interval(1.0, float("nan"), float("nan"))
+    '1.000 [no interval]'
+    """
+    if pd.isna(value):
+        return ""
+    form = f"{'+' if sign else ''}.{digits}f"
+    known = [value] if pd.isna(low) or pd.isna(high) else [value, low, high]
+    # the sum makes a zero of -0
+    shown = [f"{round(number, digits) + 0.0:{form}}" for number in known]
+    told, *ends = (text.replace("-", "\N{MINUS SIGN}") for text in shown)
+    return f"{told} [{', '.join(ends) or 'no interval'}]"
+
+
 def p_value(value: float) -> str:
     """Write a p; nothing where it is not known.
 

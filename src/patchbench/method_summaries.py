@@ -3,7 +3,7 @@
 Pure functions that make the rows of the tables class_metrics, seed_summary and dataset_ranks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from patchbench import tables
 from patchbench.bootstrap import Estimate, estimate
 from patchbench.class_areas import class_areas
 from patchbench.decisions import Decided, Decisions, Draws
-from patchbench.metrics import confusion_draws
+from patchbench.method_tests import ALL_SEEDS
+from patchbench.metrics import confusion_draws, estimates
 from patchbench.ranks import FEWEST_METHODS, Ranking, rank_methods
 from patchbench.study import Study
 
@@ -29,33 +30,52 @@ def class_table(found: Decisions, names: list[str]) -> pd.DataFrame:
     rows = [
         {"dataset": found.dataset, **method.place, "seed": seed, **row}
         for method in found.methods
-        for seed, probabilities in method.probabilities.items()
-        for row in _classes(found, probabilities, names)
+        for seed, among in _seeds_and_all(method)
+        for row in _classes(found, np.stack(among), names)
     ]
     return pd.DataFrame(rows) if rows else tables.empty("class_metrics")
+
+
+def _seeds_and_all(method: Decided) -> Iterator[tuple[int, list[np.ndarray]]]:
+    """Probabilities of each seed and, of several, of all together."""
+    yield from ((seed, [own]) for seed, own in method.probabilities.items())
+    if len(method.probabilities) > 1:
+        yield ALL_SEEDS, list(method.probabilities.values())
 
 
 def _classes(
     found: Decisions, probabilities: np.ndarray, names: list[str]
 ) -> Iterator[dict[str, Any]]:
-    shares = _shares(found, probabilities)
+    """What is told of each class; ``probabilities`` (n_seeds, n_images, n_classes)."""
+    by_seed = [_shares(found, own) for own in probabilities]
     for area in class_areas(found.labels, probabilities):
         about = {"label": area.label, "class_name": names[area.label]}
         about |= {"n_positive": area.n_positive, "n_negative": area.n_negative}
-        yield about | _told("auc", area.area, area.reason, 0)
-        for measure, draws in shares.items():
-            own, reason = draws[area.label], ""
+        yield about | _told("auc", area.area)
+        for measure in by_seed[0]:
+            own = np.mean([shares[measure][area.label] for shares in by_seed], axis=0)
             if area.n_positive == 0:  # decisions for it would have a precision of 0, by necessity
-                own, reason = np.full_like(own, np.nan), f"no image of the class: no {measure}"
+                why = f"no image of the class: no {measure}"
+                yield about | _told(measure, Estimate(reason=why))
             elif np.isnan(own[0]):
-                reason = f"never decided for: no {measure}"
-            n_draws = int(np.isfinite(own[1:]).sum())
-            yield about | _told(measure, estimate(own), reason, n_draws)
+                why = f"never decided for: no {measure}"
+                yield about | _told(measure, Estimate(reason=why))
+            else:
+                n_trials = _n_groups(found, probabilities, measure, area.label)
+                yield about | _told(measure, estimate(own, n_trials))
 
 
-def _told(measure: str, found: Estimate, reason: str, n_draws: int) -> dict[str, Any]:
-    ends = {"value": found.value, "low": found.low, "high": found.high}
-    return {"measure": measure, **ends, "n_draws": n_draws, "reason": reason}
+def _told(measure: str, found: Estimate) -> dict[str, Any]:
+    told = {"measure": measure, **found.numbers, "n_draws": found.n_draws}
+    return told | {"reason": found.reason or None}
+
+
+def _n_groups(found: Decisions, probabilities: np.ndarray, measure: str, label: int) -> int:
+    """Groups of the images that a share of a class is of; of several seeds the fewest."""
+    if measure == "recall":
+        return len(np.unique(found.group_of[found.labels == label]))
+    decided = probabilities.argmax(axis=2) == label
+    return min(len(np.unique(found.group_of[own])) for own in decided)
 
 
 def _shares(found: Decisions, probabilities: np.ndarray) -> dict[str, np.ndarray]:
@@ -77,25 +97,24 @@ def _shares(found: Decisions, probabilities: np.ndarray) -> dict[str, np.ndarray
 # ----------------------------------------------------------------------------------- over seeds
 
 
-def seed_table(found: Decisions, draws: list[Draws]) -> pd.DataFrame:
+def seed_table(found: Decisions, draws: Iterable[Draws]) -> pd.DataFrame:
     """Rows of table ``seed_summary`` for one dataset; ``draws`` of each method, in order."""
     rows = [
         {"dataset": found.dataset, **method.place, **found.counts(), **row}
         for method, own in zip(found.methods, draws, strict=True)
-        for row in _seeds(method, own)
+        for row in _seeds(found, method, own)
     ]
     return pd.DataFrame(rows) if rows else tables.empty("seed_summary")
 
 
-def _seeds(method: Decided, draws: Draws) -> Iterator[dict[str, Any]]:
+def _seeds(found: Decisions, method: Decided, draws: Draws) -> Iterator[dict[str, Any]]:
     lost = len(method.seeds) - len(draws)
-    for metric in next(iter(draws.values()), {}):
+    metrics = next(iter(draws.values()), {})
+    means = {name: np.mean([own[name] for own in draws.values()], axis=0) for name in metrics}
+    for metric, whole in estimates(means, found.n_groups).items():
         values = np.array([own[metric][0] for own in draws.values()])
         known = values[np.isfinite(values)]
-        whole = estimate(np.mean([own[metric] for own in draws.values()], axis=0))
-        reasons = []
-        if len(known) < len(values):
-            reasons.append("not defined: all test images are of one class")
+        reasons = [whole.reason] if whole.reason else []
         if len(known) == 1:
             reasons.append("a single seed: no spread over seeds")
         if lost:
@@ -108,8 +127,9 @@ def _seeds(method: Decided, draws: Draws) -> Iterator[dict[str, Any]]:
             "highest": known.max() if len(known) else np.nan,
             "low": whole.low,
             "high": whole.high,
+            "n_draws": whole.n_draws,
             "n_seeds": len(known),
-            "reason": "; ".join(reasons),
+            "reason": "; ".join(reasons) or None,
         }
 
 

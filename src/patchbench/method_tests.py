@@ -18,7 +18,7 @@ from patchbench.auc import auc_draws
 from patchbench.bootstrap import N_DRAWS
 from patchbench.decisions import Decided, Decisions, Draws
 from patchbench.delong import delong_test
-from patchbench.metrics import share_draws
+from patchbench.metrics import ONE_CLASS, share_draws
 from patchbench.paired import difference, holm, mcnemar
 from patchbench.study import NONE, Study
 
@@ -108,11 +108,8 @@ _UNDEFINED: dict[str, Any] = dict.fromkeys(_NUMBERS, np.nan) | {"n_draws": 0}
 def _bootstrapped(own: np.ndarray, rival: np.ndarray) -> dict[str, Any]:
     told = difference(own, rival)
     values = {"value": own[0], "reference_value": rival[0], "difference": told.value}
-    n_draws = int(np.isfinite(own[1:] - rival[1:]).sum())
-    reason = "not defined: all test images are of one class" if np.isnan(told.value) else ""
-    if not reason and np.isnan(told.low):
-        reason = "no interval: no draw holds images of two classes"
-    ends = {"low": told.low, "high": told.high, "p": told.p, "n_draws": n_draws}
+    ends = {"low": told.low, "high": told.high, "p": told.p, "n_draws": told.n_draws}
+    reason = ONE_CLASS if np.isnan(told.value) else told.reason or None
     return values | ends | {"reason": reason}
 
 

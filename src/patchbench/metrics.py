@@ -4,7 +4,14 @@ Every metric is computed for all draws of images at once; see :mod:`patchbench.b
 draws and their intervals, :mod:`patchbench.auc` for areas under curves,
 :mod:`patchbench.reliability` for the expected calibration error (ECE), and
 :mod:`patchbench.delong` for intervals and tests that need no draws.
+
+A draw may hold no image of a class that there are test images of. Metrics that are means over
+classes, macro AUC and balanced accuracy, are NaN there, and such draws are left out of intervals;
+all others count every draw.
 """
+
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -32,11 +39,15 @@ __all__ = [
     "delong_test",
     "draw_weights",
     "estimate",
+    "estimates",
     "evaluate",
     "log_loss_draws",
     "metric_draws",
     "share_draws",
 ]
+
+ONE_CLASS = "not defined: all test images are of one class"
+_SHARES = ("accuracy",)  # of all images
 
 
 def evaluate(
@@ -61,10 +72,25 @@ def evaluate(
     group_of : int array, (n_images,), or None
         Group of each image, from 0: images of a group are drawn together. None: each by itself.
     """
-    each = np.arange(int(image_of.max()) + 1)
-    weights = draw_groups(each if group_of is None else group_of, seed)
+    if group_of is None:
+        group_of = np.arange(int(image_of.max()) + 1)
+    weights = draw_groups(group_of, seed)
     draws = metric_draws(labels, probabilities, image_of, weights)
-    return {name: estimate(values) for name, values in draws.items()}
+    return estimates(draws, n_groups=int(group_of.max()) + 1)
+
+
+def estimates(draws: Mapping[str, np.ndarray], n_groups: int) -> dict[str, Estimate]:
+    """Value and interval of every metric, from :func:`metric_draws` of so many groups of images.
+
+    Where a metric has none it says why, see :class:`patchbench.bootstrap.Estimate`.
+    """
+    found = {
+        name: estimate(values, n_groups if name in _SHARES else 0) for name, values in draws.items()
+    }
+    return {
+        name: replace(told, reason=ONE_CLASS) if np.isnan(told.value) else told
+        for name, told in found.items()
+    }
 
 
 def metric_draws(
@@ -150,10 +176,10 @@ def _mean_draws(values: np.ndarray, image_of: np.ndarray, weights: np.ndarray) -
 def _balanced_accuracy(
     correct: np.ndarray, labels: np.ndarray, image_of: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Mean over the classes present in a draw of the share recognised."""
+    """Mean over the classes of the share recognised; NaN in draws that lack one, as of the AUC."""
     members = [labels == c for c in np.unique(labels)]
     columns = [correct & of_class for of_class in members] + members
     hits, total = np.split(drawn_sums(columns, image_of, weights), 2)
     recalls = np.divide(hits, total, out=np.full(hits.shape, np.nan), where=total > 0)
-    mean: np.ndarray = np.nanmean(recalls, axis=0)
+    mean: np.ndarray = recalls.mean(axis=0)
     return mean

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from patchbench.metrics import COVERAGE, N_DRAWS
+from patchbench.bootstrap import N_DRAWS, interval
 
 # Holm multiplies p by the number of tests; so many draws each keep the smallest one below 0.05
 _DRAWS_PER_TEST = 80
@@ -13,12 +13,18 @@ _MOST_WEIGHTS = 1 << 27  # float32, so half a GiB
 
 @dataclass(frozen=True)
 class Difference:
-    """Value of a paired difference, its percentile interval and its two-sided bootstrap p."""
+    """Value of a paired difference, its percentile interval and its two-sided bootstrap p.
 
-    value: float
-    low: float
-    high: float
-    p: float
+    NaN where they are not known, for the ``reason`` given; ``n_draws`` is in how many draws the
+    difference is defined.
+    """
+
+    value: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
+    n_draws: int = 0
+    reason: str = ""
 
 
 def difference(draws: np.ndarray, other: np.ndarray) -> Difference:
@@ -31,14 +37,16 @@ def difference(draws: np.ndarray, other: np.ndarray) -> Difference:
     """
     apart = draws - other
     drawn = apart[1:][np.isfinite(apart[1:])]
-    if not np.isfinite(apart[0]) or len(drawn) == 0:
-        return Difference(*[float("nan")] * 4)
-    tail = (1 - COVERAGE) / 2
-    low, high = np.quantile(drawn, [tail, 1 - tail])
-    # one is added to both counts, so that no number of draws gives a p of 0
-    side = min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1
-    p = min(1.0, 2 * side / (len(drawn) + 1))
-    return Difference(float(apart[0]), float(low), float(high), float(p))
+    if not np.isfinite(apart[0]):
+        return Difference(reason="not defined on these images")
+    if len(drawn) == 0:
+        p = np.nan
+    else:
+        # one is added to both counts, so that no number of draws gives a p of 0
+        side = min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1
+        p = min(1.0, 2 * side / (len(drawn) + 1))
+    found = interval(apart[1:])
+    return Difference(float(apart[0]), found.low, found.high, float(p), found.n_draws, found.reason)
 
 
 def draws_for(n_tests: int, n_images: int) -> int:

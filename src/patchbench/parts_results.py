@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from patchbench import experiment_results
+from patchbench.markdown import with_interval
 from patchbench.study import Study
 
 HEAD = (
@@ -78,21 +79,8 @@ def _ends(rows: pd.DataFrame, columns: tuple[str, str, str]) -> list[float]:
 
 def cells(row: Mapping[str, Any]) -> list[str]:
     """A row of `table` as text: the method, then what `HEAD` says."""
-    value, low, high = row["auc"]
-    auc = "" if pd.isna(value) else f"{value:.3f} [{low:.3f}, {high:.3f}]"
-    changes = [_signed(*change) for change in row["changes"]]
-    r, r_low, r_high = row["parts"]
-    parts = "" if pd.isna(r) else f"{r:.3f} [{r_low:.3f}, {r_high:.3f}]"
-    return [row["method"], auc, *changes, parts]
-
-
-def _signed(value: float, low: float, high: float) -> str:
-    if pd.isna(value):
-        return ""
-    text = f"{value:+.3f}"
-    if not pd.isna(low):
-        text += f" [{low:+.3f}, {high:+.3f}]"
-    return text.replace("-", "\N{MINUS SIGN}")
+    changes = [with_interval(*change, sign=True) for change in row["changes"]]
+    return [row["method"], with_interval(*row["auc"]), *changes, with_interval(*row["parts"])]
 
 
 def sentences(study: Study, dataset: str) -> list[str]:
@@ -100,7 +88,8 @@ def sentences(study: Study, dataset: str) -> list[str]:
     rows = [row for row in table(study, dataset) if not pd.isna(row["changes"][0][0])]
     if not rows:
         return []
-    told = "; ".join(f"{row['method']} {_signed(*row['changes'][0])}" for row in rows)
+    changes = [with_interval(*row["changes"][0], sign=True) for row in rows]
+    told = "; ".join(f"{row['method']} {text}" for row, text in zip(rows, changes, strict=True))
     return [
         f"With the four quarters of {rows[0]['n_images']} test images shuffled, image AUC changes: "
         f"{told} (paired 95 % intervals)."

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from patchbench import map_results, parts_results, plugins, sweep_results
-from patchbench.markdown import number
+from patchbench.markdown import number, with_interval
 from patchbench.results_table import (
     METHOD,
     common_classifier,
@@ -231,8 +231,8 @@ def result_table(told: Mapping[str, Any]) -> str:
             [
                 row["method"],
                 row["fusion"],
-                _with_interval(row["patch_auc"]),
-                _with_interval(row["image_auc"]),
+                with_interval(*row["patch_auc"]),
+                with_interval(*row["image_auc"]),
                 number(row["accuracy"], 3),
                 number(row["train_s"], 1),
                 number(row["ms_per_image"], 2),
@@ -263,8 +263,3 @@ def result_table(told: Mapping[str, Any]) -> str:
 
 def _seeds(n: int) -> str:
     return "1 seed" if n == 1 else f"{n} seeds"
-
-
-def _with_interval(auc: list[float]) -> str:
-    value, low, high = (number(end, 3) for end in auc)
-    return f"{value} [{low}, {high}]" if value else ""

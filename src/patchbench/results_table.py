@@ -100,12 +100,16 @@ def _tried(study: Study, encoder: str) -> list[str]:
 
 
 def scores(study: Study, dataset: str, level: str, metric: str = "auc_macro") -> pd.DataFrame:
-    """One metric per method and fusion, seeds averaged.
+    """One metric per method and fusion: the mean over seeds, its interval, and their spread.
+
+    Of several seeds the interval is that of the mean, the same images drawn for all (table
+    ``seed_summary``). Where that is not known, as of patches, its ends are means over seeds: as a
+    rule no narrower.
 
     Returns
     -------
     frame : DataFrame
-        Columns of a method, ``fusion``, ``value``, ``low``, ``high`` (means over seeds),
+        Columns of a method, ``fusion``, ``value``, ``low``, ``high``, ``sd`` (over seeds),
         ``n_images``, ``n_seeds`` (seeds with a value), ``kind``, ``label``; best first.
     """
     rows = study.metrics
@@ -113,17 +117,16 @@ def scores(study: Study, dataset: str, level: str, metric: str = "auc_macro") ->
         (rows["dataset"] == dataset) & (rows["level"] == level) & (rows["metric"] == metric)
     ]
     columns = [*METHOD, "fusion"]
-    frame = (
-        rows.groupby(columns, sort=False)
-        .agg(
-            value=("value", "mean"),
-            low=("low", "mean"),
-            high=("high", "mean"),
-            n_images=("n_images", "max"),
-            n_seeds=("value", "count"),
-        )
-        .reset_index()
+    groups = rows.groupby(columns, sort=False)
+    frame = groups.agg(
+        value=("value", "mean"),
+        sd=("value", "std"),
+        n_images=("n_images", "max"),
+        n_seeds=("value", "count"),
     )
+    frame = frame.join(mean_ends(groups)).reset_index()
+    if level == "image":
+        frame = _with_ends_of_means(frame, study, dataset, metric)
     records = frame.to_dict("records")
     frame["kind"] = [
         kind(study, r["patches"], r["encoder"], r["classifier"], r["fusion"]) for r in records
@@ -134,6 +137,31 @@ def scores(study: Study, dataset: str, level: str, metric: str = "auc_macro") ->
     frame["label"] = [names[tuple(r[column] for column in METHOD)] for r in records]
     order = ["value", "label", "fusion"]
     return frame.sort_values(order, ascending=[False, True, True], ignore_index=True)
+
+
+def mean_ends(groups: Any, *names: str) -> pd.DataFrame:
+    """Means over seeds of the ends of intervals, ``low`` and ``high`` where no names are given.
+
+    NaN where a seed has none; ``groups`` of rows, which are seeds.
+    """
+    ends = groups[list(names or ("low", "high"))]
+    found: pd.DataFrame = ends.mean().where(ends.count().eq(groups.size(), axis=0))
+    return found
+
+
+def _with_ends_of_means(
+    frame: pd.DataFrame, study: Study, dataset: str, metric: str
+) -> pd.DataFrame:
+    """Put the interval of the mean where there are several seeds and it is known."""
+    rows = study.seed_summary
+    rows = rows[(rows["dataset"] == dataset) & (rows["metric"] == metric)]
+    if rows.empty:
+        return frame
+    keys = [*METHOD, "fusion", "n_seeds"]
+    found = frame.merge(rows[[*keys, "low", "high"]], "left", keys, suffixes=("", "_of_mean"))
+    known = (found["n_seeds"] > 1) & found.set_index(keys).index.isin(rows.set_index(keys).index)
+    ends = {end: frame[end].where(~known, found[f"{end}_of_mean"]) for end in ("low", "high")}
+    return frame.assign(**ends)
 
 
 def val_auc(study: Study, dataset: str, method: Mapping[str, Any]) -> float:

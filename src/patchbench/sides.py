@@ -19,6 +19,8 @@ from patchbench.study import NONE
 
 METHOD = ["dataset", "patches", "encoder", "classifier", "detector", "fusion", "seed"]
 ABSENT = "(absent)"
+# tables that are compared as far as they go
+_PARTLY_READ = ("costs", "metrics")
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def _read(folder: Path, name: str, table: str) -> pd.DataFrame:
     if "detector" not in frame:
         frame["detector"] = NONE
     missing = [name for name in tables.COLUMNS[table] if name not in frame]
-    if table == "costs":
+    if table in _PARTLY_READ:
         return frame.assign(**dict.fromkeys(missing, np.nan))
     if missing:
         raise UserError(

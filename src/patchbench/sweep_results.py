@@ -3,7 +3,7 @@
 Pure functions of a `Study`, as in ``results_table``; seeds are averaged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from patchbench import plugins, runtimes
 from patchbench import results_table as results
+from patchbench.markdown import with_interval
 from patchbench.paired import holm
 from patchbench.study import NONE, Study
 
@@ -20,8 +21,12 @@ FRACTION = 0.5  # share at which detectors are compared, fixed before any of the
 ALPHA = 0.05
 METHOD = ["patches", "encoder", "classifier"]
 _STEP = [*METHOD, "detector", "use", "applied", "fraction"]
+_ENDS = (
+    *("low", "high", "difference_low", "difference_high"),
+    *("random_difference_low", "random_difference_high"),
+)
 _MEANS = (
-    *("value", "low", "high", "difference", "random_difference"),
+    *("value", "difference", "random_difference"),
     *("removed_train", "removed_test", "fit_s"),
 )
 # single patches; images by the mean of probabilities, or by the rule that is best on val
@@ -55,21 +60,17 @@ def steps(study: Study, dataset: str, level: str = FUSED) -> pd.DataFrame:
     -------
     frame : DataFrame
         Columns of a method, ``detector``, ``use``, ``applied``, ``fraction``, ``fusion``; means
-        over seeds of the values; of differences the means and the widest ends; ``p``,
-        ``random_p`` (the largest of the seeds, 1 where seeds differ in sign); ``n_by_floor``,
-        ``n_images``, ``n_seeds``, ``label`` of the method.
+        over seeds of values, differences and the ends of their intervals; ``sd`` of the values
+        over seeds; ``p``, ``random_p`` (the largest of the seeds, 1 where seeds differ in sign);
+        ``n_by_floor``, ``n_images``, ``n_seeds``, ``label`` of the method.
     """
     rows = study.sweep
     rows = rows[(rows["dataset"] == dataset) & (rows["level"] == level)]
     groups = rows.groupby(_STEP, sort=False, dropna=False)
-    ends: dict[str, Any] = {}
-    for prefix in ("", "random_"):
-        ends |= {f"{prefix}difference_low": (f"{prefix}difference_low", "min")}
-        ends |= {f"{prefix}difference_high": (f"{prefix}difference_high", "max")}
-        ends |= {f"{prefix}p": (f"{prefix}p", "max")}
     frame = groups.agg(
         **{name: (name, "mean") for name in _MEANS},
-        **ends,
+        **{name: (name, "max") for name in ("p", "random_p")},
+        sd=("value", "std"),
         fusion=("fusion", lambda names: ", ".join(sorted(set(names)))),
         n_by_floor=("n_by_floor", "max"),
         n_images=("n_images", "max"),
@@ -78,7 +79,7 @@ def steps(study: Study, dataset: str, level: str = FUSED) -> pd.DataFrame:
     for prefix in ("", "random_"):
         apart = groups[f"{prefix}difference"].agg(["min", "max"])
         frame.loc[(apart["min"] < 0) & (apart["max"] > 0), f"{prefix}p"] = 1.0
-    frame = frame.reset_index()
+    frame = frame.join(results.mean_ends(groups, *_ENDS)).reset_index()
     methods = frame[list(METHOD)].drop_duplicates().to_dict("records")
     labels = {tuple(method.values()): method_label(study, method) for method in methods}
     keys = frame[list(METHOD)].itertuples(index=False, name=None)
@@ -238,25 +239,15 @@ def cells(row: Mapping[str, Any]) -> list[str]:
     name = row["detector"] + (" (control)" if row["control"] else "")
     differences = []
     for place in PLACES:
-        text = _with_ends(row[place], "+.3f")
+        text = with_interval(*row[place], sign=True)
         differences.append(f"{text} {HELPS}" if row[f"{place}_helps"] else text)
     work = row["work_s"]
     return [
         name,
-        _with_ends(row["background_auc"], ".2f"),
+        with_interval(*row["background_auc"], digits=2),
         *differences,
         "" if pd.isna(work) else f"{work:.1f}",
     ]
-
-
-def _with_ends(found: Sequence[float], digits: str) -> str:
-    """``+0.013 [+0.007, +0.019]`` with proper minus signs; empty where it is not known."""
-    if pd.isna(found[0]):
-        return ""
-    # adding 0 turns minus 0 into 0
-    shown = [f"{round(number, 3) + 0.0:{digits}}" for number in found]
-    value, low, high = (text.replace("-", "\N{MINUS SIGN}") for text in shown)
-    return value if pd.isna(found[1]) else f"{value} [{low}, {high}]"
 
 
 def _detection(
@@ -265,7 +256,7 @@ def _detection(
     """How well a detector tells background among train patches, and its seconds."""
     rows = of_method(study.detection[study.detection["dataset"] == dataset], method)
     rows = rows[(rows["detector"] == detector) & (rows["split"] == "train")]
-    values = rows[["value", "low", "high"]].mean()
+    values = rows[["value"]].mean().to_dict() | rows[["low", "high"]].mean(skipna=False).to_dict()
     return {
         "background_auc": [float(values[end]) for end in ("value", "low", "high")],
         "work_s": seconds(study, dataset, method, detector),

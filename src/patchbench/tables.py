@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from patchbench.columns import DETECTED as _DETECTED
 from patchbench.columns import ESTIMATE as _ESTIMATE
-from patchbench.columns import FLOAT, INT, STRING, Columns
+from patchbench.columns import FLOAT, INT, N_DRAWS, STRING, Columns
 from patchbench.columns import RUN as _RUN
 from patchbench.errors import UserError
 from patchbench.table_of_scaling import SCALING_COLUMNS
@@ -182,9 +182,15 @@ COLUMNS: dict[str, Columns] = {
             "accuracy, balanced_accuracy, log_loss (nats), brier (squared distance over all "
             "classes, 0-2), ece (expected calibration error, 15 bins)",
         ),
-        "value": (FLOAT, "on the test split"),
-        "low": _ESTIMATE["low"],
-        "high": _ESTIMATE["high"],
+        "value": (FLOAT, "on the test split; null where undefined"),
+        "low": (
+            FLOAT,
+            "lower end of the 95 % bootstrap interval, images resampled, those of a group "
+            "together; of an accuracy of 0 or 1, which no draw changes, exact binomial",
+        ),
+        "high": (FLOAT, "upper end"),
+        "n_draws": N_DRAWS,
+        "reason": (STRING, "why the value or its interval is null; null where neither is"),
         "n_images": (INT, "test images"),
     },
     "fusion_tests": _RUN

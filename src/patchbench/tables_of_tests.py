@@ -1,16 +1,18 @@
 """Columns of the tables that compare the methods of a study: all but one are per dataset.
 
-One row of a table is about one method with its fusion rule best on val.
+One row of a table is about one method with its fusion rule best on val; in ``seed_summary`` of
+several seeds, with each of its rules.
 """
 
-from patchbench.columns import FLOAT, INT, RUN, STRING, Columns
+from patchbench.columns import FLOAT, INT, N_DRAWS, RUN, STRING, Columns
 
 _PLACE = {name: RUN[name] for name in ("patches", "encoder", "classifier", "detector")}
-_N_DRAWS = (INT, "draws of images in which it is defined, behind the interval; 0 where none are")
+_SEEDS = (INT, "seed of everything fitted; -1: values of all seeds averaged in each draw")
 
 TEST_COLUMNS: dict[str, Columns] = {
     "class_metrics": RUN
     | {
+        "seed": _SEEDS,
         "label": (INT, "index of the class"),
         "class_name": (STRING, "name of the class"),
         "measure": (
@@ -22,17 +24,17 @@ TEST_COLUMNS: dict[str, Columns] = {
         "low": (
             FLOAT,
             "lower end of the 95 % interval: of auc DeLong's, that takes images as independent; "
-            "else bootstrap, images or their groups resampled",
+            "else bootstrap, images or their groups resampled, or exact binomial for 0 and 1",
         ),
         "high": (FLOAT, "upper end"),
         "n_positive": (INT, "test images of the class"),
         "n_negative": (INT, "test images of all others"),
-        "n_draws": _N_DRAWS,
-        "reason": (STRING, "why the value or its interval is null; empty where neither is"),
+        "n_draws": N_DRAWS,
+        "reason": (STRING, "why the value or its interval is null; null where neither is"),
     },
     "method_tests": RUN
     | {
-        "seed": (INT, "seed of everything fitted; -1: values of all seeds averaged in each draw"),
+        "seed": _SEEDS,
         **{f"reference_{name}": column for name, column in _PLACE.items()},
         "reference_fusion": (STRING, "fusion rule of the reference, 'none' for a CNN"),
         "measure": (STRING, "auc_macro or accuracy of images"),
@@ -56,8 +58,8 @@ TEST_COLUMNS: dict[str, Columns] = {
         "n_images": (INT, "test images that both decided on"),
         "n_groups": (INT, "groups of images that were resampled; n_images where there are none"),
         "n_seeds": (INT, "seeds behind the row"),
-        "n_draws": _N_DRAWS,
-        "reason": (STRING, "what is null and why; empty where nothing is"),
+        "n_draws": N_DRAWS,
+        "reason": (STRING, "what is null and why; null where nothing is"),
     },
     "seed_summary": {name: column for name, column in RUN.items() if name != "seed"}
     | {
@@ -72,10 +74,11 @@ TEST_COLUMNS: dict[str, Columns] = {
             "drawn for all seeds: what other test images would change",
         ),
         "high": (FLOAT, "upper end"),
+        "n_draws": N_DRAWS,
         "n_seeds": (INT, "seeds with a value"),
         "n_images": (INT, "test images"),
         "n_groups": (INT, "groups of images that were resampled; n_images where there are none"),
-        "reason": (STRING, "what is null and why; empty where nothing is"),
+        "reason": (STRING, "what is null and why; null where nothing is"),
     },
     "dataset_ranks": _PLACE
     | {

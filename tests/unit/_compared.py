@@ -66,6 +66,7 @@ def decided(
         images = np.arange(len(labels)), np.ones((1, len(labels)))
         for metric, (value,) in metric_draws(labels, found, *images).items():
             ends = {"metric": metric, "value": value, "low": value - 0.05, "high": value + 0.05}
+            ends |= {"n_draws": 2000, "reason": None}
             scores.append(about | ends | {"level": "image", "n_images": len(labels)})
     names = list(dict.fromkeys(dataset for dataset, _, _ in answers))
     base = make_study(n_encoders=2, n_fusions=1, n_classes=len(classes))

@@ -196,6 +196,9 @@ def _add_metrics(
             ("ece", 0.2 * (1.05 - value)),
         ):
             ends = {"low": score - half, "high": min(1.0, score + half) if score <= 1 else score}
+            ends |= {"n_draws": 2000, "reason": None}
+            if not half:
+                ends |= {"low": np.nan, "high": np.nan, "reason": "no interval: all draws agree"}
             found["metrics"].append(row | {"metric": metric, "value": score} | ends)
         grid = np.linspace(0, 1, 41)
         rates = grid ** ((1 - value) / value)

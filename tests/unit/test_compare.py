@@ -14,7 +14,7 @@ import pytest
 from patchbench import io
 from patchbench.__main__ import main
 from patchbench.auc import macro_auc
-from patchbench.comparison import CHANGED, IDENTICAL, SAME, compare
+from patchbench.comparison import CHANGED, IDENTICAL, OTHER, OVERLAP, SAME, compare
 from patchbench.comparison_costs import changed_costs, changed_text
 from patchbench.comparison_text import summary, text
 from patchbench.errors import UserError
@@ -183,9 +183,32 @@ def test_other_test_images_are_refused_or_compared_without_pairing(
     with pytest.raises(UserError, match=r"50 are in both, 10 only in A, for example image-000"):
         compare(a, b)
     found = compare(a, b, unpaired=True)
-    assert found["p"].isna().all() and found["low_b"].notna().all()
-    assert (found["verdict"] == "intervals overlap").all()
+    assert found["p"].isna().all()
+    without = found["low_b"].isna()  # all right, and nothing to tell them apart by
+    assert (found.loc[without, "auc_b"] == 1).all() and (~without).any()
+    assert (found.loc[~without, "verdict"] == OVERLAP).all()
+    assert (found.loc[without, "verdict"] == OTHER).all()
     assert "no paired test" in summary(found) and "intervals overlap" in text(a, b, found)
+    assert "1.000 [no interval]" in text(a, b, found) and "nan" not in text(a, b, found)
+
+
+def test_a_method_on_other_images_does_not_spoil_the_others(tmp_path: Path, study: Study) -> None:
+    def fewer(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows[(rows["encoder"] != "sift") | (rows["image_id"] > "image-009")]
+
+    other = changed(changed(study, scrambled), fewer)
+    a, b = open_sides(left(study, tmp_path / "a"), left(other, tmp_path / "b"))
+    found, whole = compare(a, b), both(tmp_path / "whole", study, changed(study, scrambled))
+    apart, rest = (found[found["encoder"].eq("sift").eq(on)] for on in (True, False))
+    assert (apart["verdict"] == OTHER).all()
+    assert apart[["difference", "p", "n_changed"]].isna().to_numpy().all()
+    reason = "other test images: 50 are in both, 10 only in A, for example image-000"
+    assert (apart["reason"] == reason).all()
+    columns = [*METHOD, "verdict", "auc_a", "low_b", "difference", "low", "p", "p_holm"]
+    expected = whole.loc[whole["encoder"] != "sift", columns].reset_index(drop=True)
+    pd.testing.assert_frame_equal(rest[columns].reset_index(drop=True), expected)
+    assert "1 method on other test images cannot be paired" in summary(found)
+    assert f"O{reason[1:]} (1 method)" in text(a, b, found)
 
 
 def test_other_labels_and_classes_are_refused(tmp_path: Path, study: Study) -> None:

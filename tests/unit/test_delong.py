@@ -120,6 +120,12 @@ def test_a_single_image_of_a_class_leaves_the_interval_and_the_p_open() -> None:
     assert delong_test(labels, scores, 2 * scores).p == 1
 
 
+def test_scores_that_are_all_the_same_have_no_interval() -> None:
+    found = delong_interval(np.repeat([0, 1], 20), np.zeros(40))
+    assert found.value == 0.5 and np.isnan([found.low, found.high]).all()
+    assert found.reason == "no interval: all images of a class fare alike"
+
+
 # ------------------------------------------------------------------------------- intervals
 
 
@@ -151,6 +157,20 @@ def test_an_interval_stays_within_0_and_1_and_narrows_with_less_coverage() -> No
     labels, scores = np.array([0, 0, 0, 1, 1, 1]), np.array([1.0, 2, 4, 3, 5, 6])
     wide, narrow = (delong_interval(labels, scores, share) for share in (0.999, 0.5))
     assert 0 < wide.low < narrow.low < narrow.value < narrow.high < wide.high < 1
+
+
+def test_the_interval_of_a_mean_of_areas_counts_their_covariance() -> None:
+    labels, scores = some_scores(3, 80, 3, 60)
+    scores = scores + 20 * labels
+    found, covariance = delong_interval(labels, scores), slow_covariance(labels, scores)
+    area = np.mean([roc_auc_score(labels, row) for row in scores])
+    middle, half = math.log(area / (1 - area)), 1.959964 * math.sqrt(covariance.mean())
+    ends = [middle - half / (area * (1 - area)), middle + half / (area * (1 - area))]
+    expected = [1 / (1 + math.exp(-end)) for end in ends]
+    np.testing.assert_allclose([found.value, found.low, found.high], [area, *expected], rtol=1e-6)
+    same = delong_interval(labels, np.stack([scores[0]] * 4))
+    alone = delong_interval(labels, scores[0])
+    np.testing.assert_allclose([same.low, same.high], [alone.low, alone.high])
 
 
 # ---------------------------------------------------------------------------------- errors
@@ -197,11 +217,11 @@ def test_each_class_has_the_area_of_scikit_learn_or_a_reason() -> None:
     for c in range(3):
         area = found[c].area
         assert area.value == pytest.approx(roc_auc_score(labels == c, probabilities[:, c]))
-        assert area.low < area.value < area.high and not found[c].reason
+        assert area.low < area.value < area.high and not area.reason
         assert found[c].n_positive == (labels == c).sum()
     probabilities[-1, 3] = np.median(probabilities[:, 3])
     lone = class_areas(labels, probabilities)[3]
     assert 0 < lone.area.value < 1 and np.isnan(lone.area.low)
-    assert lone.reason == "a single image of the class: no interval"
+    assert lone.area.reason == "no interval: a single image of the class"
     assert np.isnan(found[4].area.value)
-    assert found[4].reason == "no image of the class: no area"
+    assert found[4].area.reason == "no image of the class: no area"

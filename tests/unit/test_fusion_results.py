@@ -6,9 +6,13 @@ import numpy as np
 import pandas as pd
 
 from patchbench import fusion_results
-from patchbench.evaluation import fusion_test_rows
+from patchbench.auc import macro_auc
+from patchbench.bootstrap import draw_weights
+from patchbench.evaluation import BOOTSTRAP_SEED, fusion_test_rows
+from patchbench.paired import difference
 from patchbench.report import fusion
 from patchbench.study import Study
+from unit._compared import PATCH, answers, decided
 from unit._synthetic_study import make_study
 
 ABOUT = {"dataset": "scenes", "patches": "p", "encoder": "e", "classifier": "c", "seed": "0"}
@@ -45,6 +49,38 @@ def test_the_largest_p_of_the_seeds_counts() -> None:
     assert list(found) == ["better", "worse", "same", "same", "rival"]
 
 
+def test_of_several_seeds_the_means_are_compared_draw_by_draw() -> None:
+    labels, rules = np.arange(60) % 3, ("mean_probability", "majority_vote")
+    made = {
+        ("scenes", (*PATCH[:3], rule), seed): answers(labels, 0.8, 10 * seed + rank)
+        for rank, rule in enumerate(rules)
+        for seed in (0, 1, 2)
+    }
+    about = dict(zip(("patches", "encoder", "classifier"), PATCH, strict=False))
+    rows = [
+        fusion_test_rows(
+            about | {"dataset": "scenes", "seed": seed},
+            labels,
+            {rule: made["scenes", (*PATCH[:3], rule), seed][1] for rule in rules},
+            np.arange(60),
+        )
+        for seed in (0, 1, 2)
+    ]
+    tested = replace(decided(made, ("a", "b", "c")), fusion_tests=pd.concat(rows))
+    row = fusion_results.compared(tested, "scenes").set_index("fusion").loc["majority_vote"]
+    weights = draw_weights(60, BOOTSTRAP_SEED)
+    rival, own = (
+        np.mean([macro_auc(labels, made["scenes", (*PATCH[:3], rule), s][1], weights)
+                 for s in (0, 1, 2)], axis=0) for rule in rules
+    )  # fmt: skip
+    expected = difference(own, rival)
+    found = row[["difference", "low", "high", "p"]].astype(float)
+    np.testing.assert_allclose(found, [expected.value, expected.low, expected.high, expected.p])
+    assert row["n_seeds"] == 3 and row["sd"] > 0
+    ends = pd.concat(rows).groupby("fusion")[["low", "high"]].mean().loc["majority_vote"]
+    assert row["high"] - row["low"] < ends["high"] - ends["low"]  # what seeds differ in cancels out
+
+
 def test_the_sentence_names_every_verdict_with_its_rules() -> None:
     method = {"patches": "p", "encoder": "e", "classifier": "c", "detector": "none"}
     one = study([0.001, 0.002, 0.7, 0.5, 1.0], [0.1, -0.05, 0.02, -0.01, 0.0])
@@ -65,7 +101,7 @@ def test_rules_are_paired_on_the_same_images() -> None:
     decisions = {"mean_probability": good, "same": good.copy(), "worse": worse}
     rows = fusion_test_rows(ABOUT, labels, decisions, np.arange(90)).set_index("fusion")
     same = rows.loc["same"]
-    assert (same["difference"], same["low"], same["high"], same["p"]) == (0, 0, 0, 1)
+    assert (same["difference"], same["p"]) == (0, 1) and same[["low", "high"]].isna().all()
     assert rows.loc["worse", "high"] < 0 and rows.loc["worse", "p"] < 0.05
     assert set(rows["rival"]) == {"mean_probability"} and set(rows["n_images"]) == {90}
     scenes = fusion_test_rows(ABOUT, labels, decisions, np.arange(90) // 30).set_index("fusion")

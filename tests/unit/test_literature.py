@@ -80,12 +80,17 @@ def test_a_claim_is_judged_by_its_interval(
 
 
 def test_networks_are_compared_on_the_same_images_one_by_one(study: Study) -> None:
-    rows = study.predictions[study.predictions["encoder"].isin(ENTRIES.values())]
+    given = study.predictions
+    missed = given["image_id"].between("image-003", "image-007")
+    wrong = missed & (given["encoder"] == "bagnet33-whole")
+    given = given.assign(predicted_label=given["predicted_label"].where(~wrong, -1))
+    study = replace(study, predictions=given)
+    rows = given[given["encoder"].isin(ENTRIES.values())]
     right = (rows["predicted_label"] == rows["label"]).groupby(rows["encoder"]).mean()
     found = claims(study, "scenes")[0].found
     assert found is not None
     assert found.value == pytest.approx(right["bagnet33-whole"] - right["resnet18"])
-    assert found.low <= found.value <= found.high
+    assert found.low < found.value < found.high
     shuffled = replace(study, predictions=study.predictions.sample(frac=1, random_state=0))
     assert claims(shuffled, "scenes")[0].found == found
 

@@ -10,9 +10,10 @@ from scipy.stats import binomtest, friedmanchisquare
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
 from patchbench import results_table as results
+from patchbench.auc import macro_auc
 from patchbench.bootstrap import draw_groups, draw_weights
 from patchbench.decisions import decisions
-from patchbench.delong import delong_test
+from patchbench.delong import delong_interval, delong_test
 from patchbench.evaluation import BOOTSTRAP_SEED
 from patchbench.method_summaries import rank_table, why_no_ranks
 from patchbench.method_tests import reference, verdicts
@@ -138,7 +139,7 @@ def test_a_class_of_three_test_images_has_a_wide_interval_and_fewer_draws() -> N
     assert rows.loc[3, "n_positive"] == 3
     width = rows["high"] - rows["low"]
     assert width[3] > 1.5 * width[:2].max()
-    assert rows.loc[3, "reason"] == ""
+    assert rows["reason"].isna().all()
     recall = rows_of(study.class_metrics, PATCH, measure="recall").set_index("label")
     assert recall.loc[3, "n_draws"] == pytest.approx(2000 * (1 - (60 / 63) ** 63), abs=60)
     assert (study.method_tests["n_draws"] <= 2000).all()
@@ -191,7 +192,7 @@ def test_seeds_are_averaged_within_a_draw_and_their_spread_kept_apart() -> None:
     assert row["mean"] == pytest.approx(np.mean(single))
     assert row["sd"] == pytest.approx(np.std(single, ddof=1))
     assert (row["lowest"], row["highest"]) == (min(single), max(single))
-    assert (row["n_seeds"], row["reason"]) == (3, "")
+    assert row["n_seeds"] == 3 and pd.isna(row["reason"])
     draws = draw_weights(60, BOOTSTRAP_SEED)[1:].astype(float)
     right = [
         np.mean([made["scenes", m, s][1].argmax(1) == labels for s in (0, 1, 2)], axis=0)
@@ -205,6 +206,57 @@ def test_seeds_are_averaged_within_a_draw_and_their_spread_kept_apart() -> None:
     assert (joint["seed"], joint["n_seeds"], joint["second_test"]) == (-1, 3, "none")
     ends = np.quantile(draws @ (right[0] - right[1]) / 60, [0.025, 0.975])
     np.testing.assert_allclose(joint[["low", "high"]].to_list(), ends)
+
+
+def test_a_class_has_the_mean_over_seeds_with_the_interval_of_that_mean() -> None:
+    labels = np.arange(60) % 3
+    made = {("scenes", PATCH, seed): answers(labels, 0.8, seed) for seed in (0, 1, 2)}
+    rows = with_tests(decided(made, SIX[:3])).class_metrics
+    assert sorted(set(rows["seed"])) == [-1, 0, 1, 2]
+    found = [own for _, own in made.values()]
+    rows = rows[rows["label"] == 1].set_index(["measure", "seed"])
+    for measure in ("auc", "recall", "precision"):
+        single = rows.loc[measure].loc[[0, 1, 2]]
+        assert rows.loc[(measure, -1), "value"] == pytest.approx(single["value"].mean())
+    auc = delong_interval(labels == 1, np.stack([own[1][:, 1] for own in made.values()]))
+    assert rows.loc[("auc", -1), "low"] == auc.low
+    own = labels == 1
+    times = draw_weights(60, BOOTSTRAP_SEED)[1:].astype(float)[:, own]
+    right = np.mean([each.argmax(axis=1)[own] == 1 for each in found], axis=0)
+    ends = np.quantile(times @ right / times.sum(axis=1), [0.025, 0.975])
+    np.testing.assert_allclose(rows.loc[("recall", -1), ["low", "high"]].to_list(), ends)
+
+
+def test_every_rule_has_the_interval_of_its_mean_over_seeds_and_scores_show_it() -> None:
+    labels, other = np.arange(60) % 3, (*PATCH[:3], "majority_vote")
+    made = {
+        ("scenes", method, seed): answers(labels, 0.8, 10 * seed + rank)
+        for rank, method in enumerate((PATCH, other))
+        for seed in (0, 1, 2)
+    }
+    study = with_tests(decided(made, SIX[:3]))
+    weights = draw_weights(60, BOOTSTRAP_SEED)
+    for row in results.scores(study, "scenes", "image").to_dict("records"):
+        method = tuple(row[name] for name in ("patches", "encoder", "classifier", "fusion"))
+        single = [macro_auc(labels, made["scenes", method, s][1], weights) for s in (0, 1, 2)]
+        mean = np.mean(single, axis=0)
+        assert row["value"] == pytest.approx(mean[0])
+        assert row["sd"] == pytest.approx(np.std([own[0] for own in single], ddof=1))
+        np.testing.assert_allclose([row["low"], row["high"]], np.quantile(mean[1:], [0.025, 0.975]))
+
+
+def test_two_methods_that_are_always_right_are_not_told_to_be_equal_for_certain() -> None:
+    labels = np.arange(12) % 3
+    right = 0.1 + np.eye(3)[labels]
+    right /= right.sum(axis=1, keepdims=True)
+    made = {("scenes", method, 0): (labels, right) for method in (NETWORK, PATCH)}
+    study = with_tests(decided(made, SIX[:3]))
+    for row in study.method_tests.to_dict("records"):
+        assert (row["difference"], row["p"]) == (0, 1)
+        assert np.isnan(row["low"]) and row["reason"].startswith("no interval")
+    recall = rows_of(study.class_metrics, PATCH, measure="recall", label=0).iloc[0]
+    exact = binomtest(4, 4).proportion_ci(method="exact")
+    assert (recall["low"], recall["high"]) == pytest.approx((exact.low, 1))
 
 
 def test_images_of_a_group_are_drawn_together() -> None:

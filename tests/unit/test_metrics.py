@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -156,6 +157,72 @@ def test_one_class_alone_gives_no_auc_rather_than_a_number() -> None:
     found = metrics.evaluate(np.zeros(10, int), probabilities, np.arange(10), seed=0)
     assert np.isnan(found["auc_macro"].value)
     assert np.isnan(found["auc_macro"].low)
+
+
+def certain(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """Every image decided rightly, all in the same way."""
+    found: np.ndarray = np.eye(n_classes)[labels]
+    return found
+
+
+def test_all_right_on_few_images_claims_no_certainty() -> None:
+    labels = np.arange(12) % 3
+    found = metrics.evaluate(labels, certain(labels, 3), np.arange(12), seed=0)
+    exact = binomtest(12, 12).proportion_ci(method="exact")
+    accuracy = found.pop("accuracy")
+    np.testing.assert_allclose([accuracy.low, accuracy.high], [exact.low, exact.high])
+    assert not accuracy.reason
+    for name, told in found.items():
+        assert np.isfinite(told.value) and np.isnan([told.low, told.high]).all(), name
+        assert told.reason.startswith("no interval"), name
+    wrong = metrics.evaluate(labels, certain((labels + 1) % 3, 3), np.arange(12), 0)["accuracy"]
+    exact = binomtest(0, 12).proportion_ci(method="exact")
+    np.testing.assert_allclose([wrong.low, wrong.high], [exact.low, exact.high])
+
+
+def test_images_of_a_group_count_once_where_all_are_right() -> None:
+    labels, group_of = np.arange(12) % 3, np.arange(12) // 4
+    found = metrics.evaluate(labels, certain(labels, 3), np.arange(12), 0, group_of)["accuracy"]
+    assert found.low == pytest.approx(binomtest(3, 3).proportion_ci(method="exact").low)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 8), st.integers(2, 4))
+def test_no_interval_has_zero_width_and_none_is_missing_without_a_reason(
+    seed: int, n: int, n_classes: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, n_classes, n)
+    probabilities = certain(rng.integers(0, n_classes, n), n_classes)
+    for name, told in metrics.evaluate(labels, probabilities, np.arange(n), seed=0).items():
+        assert np.isnan(told.low) == np.isnan(told.high) == bool(told.reason), name
+        assert told.reason or told.low < told.high, name
+
+
+def test_draws_without_a_class_are_left_out_of_what_is_a_mean_over_classes() -> None:
+    labels, probabilities = problem(40, 3)
+    labels = np.where(np.arange(40) < 2, 3, labels)  # class 3 has two images
+    probabilities = np.concatenate([0.9 * probabilities, np.full((40, 1), 0.1)], axis=1)
+    found = metrics.evaluate(labels, probabilities, np.arange(40), seed=0)
+    draws, right = metrics.draw_weights(40, 0)[1:].astype(int), probabilities.argmax(1) == labels
+    recalls = [
+        [np.average(right[labels == c], weights=times[labels == c]) for c in range(4)]
+        for times in draws
+        if all(times[labels == c].any() for c in range(4))
+    ]
+    assert 1000 < len(recalls) < 2000
+    told = found["balanced_accuracy"]
+    expected = np.quantile(np.mean(recalls, axis=1), [0.025, 0.975])
+    np.testing.assert_allclose([told.low, told.high], expected)
+    assert told.n_draws == found["auc_macro"].n_draws == len(recalls)
+    assert {found[name].n_draws for name in ("accuracy", "log_loss", "auc_micro")} == {2000}
+
+
+def test_too_few_draws_with_every_class_give_no_interval() -> None:
+    labels, probabilities = np.arange(9), np.random.default_rng(0).dirichlet(np.ones(9), 9)
+    found = metrics.evaluate(labels, probabilities, np.arange(9), seed=0)["auc_macro"]
+    assert np.isfinite(found.value) and np.isnan(found.low)
+    assert found.reason == f"no interval: defined in {found.n_draws} of 2,000 draws of images"
 
 
 def test_the_roc_curve_is_the_library_s() -> None:

@@ -88,7 +88,17 @@ def test_saliency_is_relative_to_the_image_and_neutral_where_the_map_is_zero() -
 def test_a_method_does_not_differ_from_itself() -> None:
     draws = np.random.default_rng(0).random(201)
     same = difference(draws, draws)
-    assert (same.value, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
+    assert (same.value, same.p) == (0.0, 1.0)
+    assert np.isnan([same.low, same.high]).all() and same.reason.startswith("no interval")
+
+
+def test_without_an_interval_stands_how_many_draws_know_the_difference() -> None:
+    draws = np.append(np.linspace(0.4, 0.6, 39), [np.nan] * 162)
+    found = difference(draws, np.full(201, 0.3))
+    assert found.value == pytest.approx(0.1) and np.isnan(found.low)
+    assert found.n_draws == 38
+    assert found.reason == "no interval: defined in 38 of 200 draws of images"
+    assert difference(draws * np.nan, draws).reason == "not defined on these images"
 
 
 def test_a_clear_difference_has_a_small_p_and_none_is_zero() -> None:

@@ -12,10 +12,12 @@ import pytest
 from patchbench import results_table as results
 from patchbench import tables
 from patchbench.auc import macro_auc
+from patchbench.decisions import PLACE
 from patchbench.errors import UserError
 from patchbench.report import finding
 from patchbench.report.browser import browser_data
 from patchbench.report.page import data_uri, render, result_rows
+from patchbench.seed_means import SeedMeans
 from patchbench.stages import report
 from patchbench.study import Study
 from unit._synthetic_study import make_study
@@ -135,21 +137,27 @@ def test_finding_says_what_is_missing() -> None:
     assert "scenes: no results" in finding.gaps(empty)
 
 
-def test_paired_interval_holds_the_difference_and_excludes_zero_when_it_is_large() -> None:
+def test_the_interval_of_a_difference_of_means_excludes_zero_when_it_is_large() -> None:
     study = make_study(n_seeds=2)
     frame = results.scores(study, "scenes", "image").to_dict("records")
     network = next(row for row in frame if row["kind"] == "cnn")
     control = next(row for row in frame if row["encoder"] == "random_projection")
-    interval = finding.paired_interval(study, "scenes", control, network)
-    assert interval is not None
-    auc = []
+    means = SeedMeans(study, "scenes")
+    found = means.difference(control, network)
+    assert found is not None
+    rows, auc, once = study.predictions[study.predictions["split"] == "test"], [], np.ones((1, 60))
     for method in (control, network):
-        rows = finding._predictions(study, "scenes", method)
-        parts = [group for _, group in rows.groupby("seed")]
-        one = [macro_auc(*finding._arrays(part), np.ones((1, 60)))[0] for part in parts]
+        own = rows[(rows[PLACE] == [method[name] for name in PLACE]).all(axis=1)]
+        one = [
+            macro_auc(part["label"].to_numpy(), np.stack(list(part["probabilities"])), once)
+            for _, part in own.groupby("seed")
+        ]
         auc.append(np.mean(one))
-    assert interval[0] < auc[0] - auc[1] < interval[1] < 0
-    assert finding.paired_interval(study, "scenes", network, network) == (0.0, 0.0)
+    assert found.value == pytest.approx(auc[0] - auc[1])
+    assert found.low < found.value < found.high < 0
+    same = means.difference(network, network)
+    assert same is not None and (same.value, same.p) == (0, 1) and np.isnan(same.low)
+    assert means.difference(network, {**network, "encoder": "not there"}) is None
 
 
 def test_without_common_predictions_no_interval_is_made_up() -> None:

@@ -87,6 +87,17 @@ def test_scores_average_seeds_and_count_those_with_a_value() -> None:
     assert row["value"] == pytest.approx(kept["value"].mean())
 
 
+def test_a_seed_without_an_interval_leaves_none_for_the_mean_of_ends() -> None:
+    study = make_study(n_seeds=2)
+    rows = study.metrics
+    blank = (rows["seed"] == 1) & (rows["encoder"] == "sift")
+    rows = rows.assign(low=rows["low"].mask(blank), high=rows["high"].mask(blank))
+    found = results.scores(replace(study, metrics=rows), "scenes", "patch")
+    found = found[found["kind"] == "patch"]
+    assert found.loc[found["encoder"] == "sift", ["low", "high"]].isna().all(axis=None)
+    assert found.loc[found["encoder"] == "bagnet17", ["low", "high"]].notna().all(axis=None)
+
+
 def test_label_names_only_what_varies() -> None:
     method = {"patches": "coarse", "encoder": "sift", "classifier": "logistic", "detector": "none"}
     assert results.label(make_study(), method) == "sift"

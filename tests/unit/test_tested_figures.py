@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 
 from patchbench import plan_figures, plugins, tables
 from patchbench import results_table as results
+from patchbench.evaluation import metric_rows
 from patchbench.figures import _style as style
 from patchbench.report import finding, tested
 from patchbench.report.page import render
+from patchbench.seed_means import SeedMeans
 from patchbench.study import Study
 from unit._compared import (
     FLOOR,
@@ -91,7 +93,7 @@ def test_an_undefined_class_is_named_with_its_reason_and_not_drawn() -> None:
     study = rare()
     text = words(drawn(study, "class_auc"))
     assert "not defined (no image of the class: no area)" in text
-    assert "without a bar: a class of a single image has no interval" in text.replace("W", "w")
+    assert "without a bar: a single image of the class" in text.replace("W", "w")
     frame = plugins.load("figures", "class_auc").data(study, "scenes")
     assert list(frame["class_name"])[-1] == "tulip"  # the undefined stands last
 
@@ -131,8 +133,9 @@ def test_the_finding_tells_the_paired_test_and_agrees_with_the_interval_by_hand(
     assert network is not None
     text = tested.sentence(study, "scenes", best, network)
     assert text is not None
-    low, high = finding.paired_interval(study, "scenes", best, network) or (np.nan, np.nan)
-    assert f"{tested.signed(low)} to {tested.signed(high)}" in text
+    by_hand = SeedMeans(study, "scenes").difference(best, network)
+    assert by_hand is not None
+    assert f"{tested.signed(by_hand.low)} to {tested.signed(by_hand.high)}" in text
     assert "after Holm for" in text
     assert "(paired bootstrap: p = " in text  # McNemar asks about one seed
     (told,) = (f.sentences for f in finding.findings(study) if f.dataset == "scenes")
@@ -159,7 +162,7 @@ def test_the_verdict_follows_p_and_holm(p: float, adjusted: float, expected: str
 def test_what_is_undefined_is_listed_with_its_reason() -> None:
     gaps = " | ".join(tested.gaps(rare()))
     assert "AUC of tulip: no image of the class: no area" in gaps
-    assert "a single image of the class: no interval" in gaps
+    assert "no interval: a single image of the class" in gaps
     assert "few test images of <b>$x$ & co (1 image of a class); draws that hold none" in gaps
     assert "a single seed was run" in gaps
     assert "needs 3 datasets, and there is 1" in gaps
@@ -200,6 +203,29 @@ def test_no_cell_of_the_table_of_tests_says_nan() -> None:
     study = with_tests(decided(made, ("a", "b")))
     for row in (tested.table(study, "scenes") or {})["rows"]:
         assert not any("nan" in cell for cell in row), row
+
+
+def test_a_study_that_is_always_right_tells_of_no_interval_and_draws_no_nan(tmp_path: Path) -> None:
+    labels = np.arange(12) % 3
+    right = 0.1 + np.eye(3)[labels]
+    right /= right.sum(axis=1, keepdims=True)
+    made = {("scenes", method, 0): (labels, right) for method in (NETWORK, PATCH)}
+    study = decided(made, ("a", "b", "c"))
+    rows = [
+        metric_rows({**about}, "image", str(about["fusion"]), labels, right, *[np.arange(12)] * 2)
+        for about in study.metrics[["dataset", *tested._PLACE, "seed"]].drop_duplicates()
+        .to_dict("records")
+    ]  # fmt: skip
+    study = with_tests(replace(study, metrics=pd.concat(rows)))
+    text = " ".join(finding.findings(study)[0].sentences)
+    assert "AUC-ROC 1.000 (no interval)" in text
+    assert "cannot be told apart (no interval of the paired difference; p = 1.00)" in text
+    page = render(study, tmp_path)
+    assert ">no interval<" in page and "+0.000 [no interval]" in page and "nan" not in text
+    assert "auc_macro has no interval for 2 results (the draws of images all give" in page
+    for name in ("class_auc", "fusion_comparison", "auc_against_runtime"):
+        assert "nan" not in words(drawn(study, name)).lower()
+    assert "[no interval]" in words(drawn(study, "fusion_comparison"))
 
 
 def test_empty_tables_have_the_promised_columns() -> None:

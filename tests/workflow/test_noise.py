@@ -44,7 +44,9 @@ def test_random_removal_is_compared_with_itself_keeping_all_with_nothing(
     assert (random["random_difference"] == 0).all()
     assert sweep.loc[sweep["detector"] == "none", "difference"].isna().all()
     others = sweep[sweep["detector"] != "none"]
-    assert others["difference"].between(others["difference_low"], others["difference_high"]).all()
+    known = others[others["difference_low"].notna()]
+    assert known["difference"].between(known["difference_low"], known["difference_high"]).all()
+    assert (others.loc[others["difference_low"].isna(), "p"] == 1).all()  # nothing changed
     assert others["p"].between(0, 1).all()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 
 from patchbench.figures._style import (
@@ -94,6 +95,12 @@ def spread(
             boxes[i] = _best_box(pixels[i], sizes[i], taken, frame, scale)
     for i in todo:
         _draw_label(ax, names[i], marks[i].ink, boxes[i], pixels[i], scale)
+
+
+def without_bars(frame: pd.DataFrame, value: str = "value") -> list[str]:
+    """What a footer says of values without an interval; empty where all have one."""
+    blank = frame[value].notna() & frame[["low", "high"]].isna().any(axis=1)
+    return ["a point without a bar has no interval"] if blank.any() else []
 
 
 def spread_out(wanted: np.ndarray, apart: float, low: float, high: float) -> np.ndarray:

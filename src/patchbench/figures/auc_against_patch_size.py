@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from patchbench import results_table as results
 from patchbench.evaluation import preferred_fusion
 from patchbench.figures import _style as style
-from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside
+from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside, without_bars
 from patchbench.study import WHOLE_IMAGE, Study
 
 CAPTION = (
@@ -166,6 +166,7 @@ def _about_sizes(sizes: np.ndarray) -> str:
 def _facts(study: Study, dataset: str, frame: pd.DataFrame, n_hidden: int) -> str:
     fusion = preferred_fusion(f for f in frame["fusion"] if f != "none")
     more = [f"fusion of patch methods: {fusion}", "bars and bands: 95 % bootstrap intervals"]
+    more += without_bars(frame)
     columns = ["patch_size_px", "stride_px"]
     cuts = frame[columns].dropna().drop_duplicates()
     told = [f"{p:g} px every {s:g}" for p, s in cuts.sort_values(columns).to_numpy()]

@@ -10,7 +10,7 @@ from patchbench import results_table as results
 from patchbench import runtimes
 from patchbench.evaluation import preferred_fusion
 from patchbench.figures import _style as style
-from patchbench.figures._labels import spread
+from patchbench.figures._labels import spread, without_bars
 from patchbench.study import Study
 
 CAPTION = (
@@ -69,6 +69,7 @@ def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
     devices = ", ".join(sorted(set(rows["device"].dropna())))
     threads = ", ".join(str(n) for n in sorted(set(rows["threads"].dropna())))
     more = [f"fusion of patch methods: {fusion}", "bars: 95 % bootstrap intervals over test images"]
+    more += without_bars(frame)
     if frame["inference_ms_low"].notna().any():
         more.append("bars of inference time: 5th to 95th percentile over pieces of the work")
     if devices:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from patchbench import results_table as results
 from patchbench import sweep_results
 from patchbench.figures import _style as style
-from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside
+from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside, without_bars
 from patchbench.study import Study
 
 NEEDS = {"benchmark.detectors": 1}
@@ -40,16 +40,14 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
     """One row per method, group and measure, seeds averaged; best patch AUC first."""
     rows = study.background[study.background["dataset"] == dataset]
     keys = [*sweep_results.METHOD, "by", "bin", "measure"]
-    frame = (
-        rows.groupby(keys, sort=False)
-        .agg(
-            **{name: (name, "mean") for name in ("bin_low", "bin_high", "value", "low", "high")},
-            n_patches=("n_patches", "max"),
-            n_images=("n_images", "max"),
-            n_seeds=("value", "count"),
-        )
-        .reset_index()
+    groups = rows.groupby(keys, sort=False)
+    frame = groups.agg(
+        **{name: (name, "mean") for name in ("bin_low", "bin_high", "value")},
+        n_patches=("n_patches", "max"),
+        n_images=("n_images", "max"),
+        n_seeds=("value", "count"),
     )
+    frame = frame.join(results.mean_ends(groups)).reset_index()
     frame["label"] = [sweep_results.method_label(study, row) for row in frame.to_dict("records")]
     auc = frame[frame["measure"] == "auc_macro"].groupby("label")["value"].mean()
     frame["rank"] = frame["label"].map((-auc).rank(method="first"))
@@ -99,7 +97,7 @@ def _facts(study: Study, dataset: str, frame: pd.DataFrame, lines: list[str]) ->
             f"votes (more than half of the probability) {', '.join(shares)}"
         )
     more += [why for by, why in _WHY_NOT.items() if lines and not (frame["by"] == by).any()]
-    more += style.not_drawn(len(lines) - _MAX_LINES)
+    more += without_bars(frame) + style.not_drawn(len(lines) - _MAX_LINES)
     return style.facts(study, dataset, *more)
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from patchbench import results_table as results
 from patchbench.figures import _style as style
+from patchbench.method_tests import ALL_SEEDS
 from patchbench.study import Study
 
 CAPTION = (
@@ -20,10 +21,11 @@ CAPTION = (
 _MAX_ENCODERS, _MAX_CLASSES = 3, 10
 _TOP_IN, _LEFT_IN, _LINE_IN, _GAP_IN = 0.42, 1.75, 0.1, 0.1
 _METHOD = [*results.METHOD, "fusion", "label"]
+_TOLD = ["value", "low", "high", "n_positive", "n_negative", "n_seeds", "reason"]
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
-    """One row per method and class, seeds averaged.
+    """One row per method and class; of several seeds their mean, with its interval.
 
     Columns of a method, ``fusion``, ``label``, ``class_name``, ``value``, ``low``, ``high``,
     ``n_positive``, ``n_negative``, ``n_seeds``, ``reason``; best method and hardest class first.
@@ -33,11 +35,12 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
     rows = rows[(rows["dataset"] == dataset) & (rows["measure"] == "auc")]
     place = [*results.METHOD, "fusion"]
     rows = chosen[_METHOD].merge(rows.drop(columns="label"), on=place)
-    frame = rows.groupby([*_METHOD, "class_name"], sort=False, as_index=False).agg(
-        **{name: (name, "mean") for name in ("value", "low", "high")},
-        **{name: (name, "first") for name in ("n_positive", "n_negative", "reason")},
-        n_seeds=("seed", "nunique"),
-    )
+    keys = [*_METHOD, "class_name"]
+    rows = rows.assign(single=rows["seed"] != ALL_SEEDS)
+    n_seeds = rows.groupby(keys, sort=False)["single"].transform("sum")
+    # the mean of several seeds stands before them
+    frame = rows.assign(n_seeds=n_seeds).sort_values("seed", kind="stable").drop_duplicates(keys)
+    frame = frame[[*keys, *_TOLD]].reset_index(drop=True)
     hard = frame.groupby("class_name")["value"].transform("mean")
     order = frame.assign(hard=hard, method=frame["label"].map(_rank(chosen)))
     return frame.loc[order.sort_values(["hard", "class_name", "method"]).index].reset_index(
@@ -101,13 +104,11 @@ def draw(study: Study, dataset: str) -> Figure:
 
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame, n_hidden: int) -> str:
-    more = ["bars: DeLong's 95 % intervals"]
-    counts = frame["n_seeds"]
-    if len(counts) and counts.max() > 1:
-        more.append("values and ends of bars are means over seeds")
-    unknown = frame["low"].isna() & frame["value"].notna()
-    if unknown.any():
-        more.append("without a bar: a class of a single image has no interval")
+    several = bool(frame["n_seeds"].max() > 1)
+    more = ["bars: DeLong's 95 % intervals" + " of the mean over seeds" * several]
+    unknown = frame[frame["low"].isna() & frame["value"].notna()]
+    reasons = sorted(set(unknown["reason"].dropna()))
+    more += [f"without a bar: {reason.removeprefix('no interval: ')}" for reason in reasons]
     if n_hidden > 0:
         noun = "class is" if n_hidden == 1 else "classes are"
         more.append(f"{n_hidden} easier {noun} in the table behind this figure")

@@ -85,7 +85,7 @@ def _cell(ax: Axes, i: int, j: int, row: dict[str, Any]) -> None:
     ax.fill([j, j + 1, j + 1, j], [i, i, i + 1, i + 1], color=colour, alpha=0.55, linewidth=0)
     ax.plot([j, j + 1], [i, i], color="white", linewidth=1.2)
     ax.plot([j, j], [i, i + 1], color="white", linewidth=1.2)
-    ends = ""
+    ends = "no interval"
     if not (pd.isna(row["low"]) or pd.isna(row["high"])):
         ends = f"{style.number(row['low'], 2)} to {style.number(row['high'], 2)}"
     _text(ax, i, j, style.number(value, 2), ends, style.INK)

@@ -104,8 +104,10 @@ def _cell(ax: Axes, i: int, j: int, row: dict[str, Any], largest: float) -> None
     text = style.number(row["value"]) + _SIGNS.get(row["verdict"], "")
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
     ax.text(j + 0.5, i + 0.34, text, fontsize=style.SMALL_PT, fontweight=weight, **middle)
-    if not (pd.isna(row["low"]) or pd.isna(row["high"])):
+    if not pd.isna(row["value"]):
+        known = not (pd.isna(row["low"]) or pd.isna(row["high"]))
         ends = f"{style.number(row['low'])} to {style.number(row['high'])}"
+        ends = ends if known else "no interval"
         ax.text(j + 0.5, i + 0.74, ends, fontsize=5.2, color=style.MUTED, **middle)
 
 

@@ -113,7 +113,7 @@ def _panel(ax: Axes, study: Study, rows: pd.DataFrame) -> None:
             ends[str(name)] = (1.0, float(value[0]))
             continue
         ax.plot(at, value, color=look.color, linestyle=look.dash, linewidth=1.2, zorder=3)
-        if line["low"].notna().all():
+        if line["low"].notna().any():
             ax.vlines(at, line["low"], line["high"], color=look.color, linewidth=0.8, zorder=3)
         ax.plot(at, value, **look.point(4.6))
         ends[str(name)] = (float((at[-1] - left) / (right - left)), float(value[-1]))

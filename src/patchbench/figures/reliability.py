@@ -39,16 +39,14 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
     """
     rows = study.reliability[study.reliability["dataset"] == dataset]
     keys = [*results.METHOD, "level", "calibrated", "measure", "bin"]
-    means = ("temperature", "confidence", "value", "low", "high", "share", "n_predictions")
-    frame = (
-        rows.groupby(keys, sort=False)
-        .agg(
-            **{name: (name, "mean") for name in means},
-            n_images=("n_images", "max"),
-            n_seeds=("seed", "nunique"),
-        )
-        .reset_index()
+    means = ("temperature", "confidence", "value", "share", "n_predictions")
+    groups = rows.groupby(keys, sort=False)
+    frame = groups.agg(
+        **{name: (name, "mean") for name in means},
+        n_images=("n_images", "max"),
+        n_seeds=("seed", "nunique"),
     )
+    frame = frame.join(results.mean_ends(groups)).reset_index()
     records: list[dict[str, Any]] = [
         {str(key): value for key, value in row.items()} for row in frame.to_dict("records")
     ]

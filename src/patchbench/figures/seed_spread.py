@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from patchbench import results_table as results
 from patchbench.figures import _style as style
+from patchbench.figures._labels import without_bars
 from patchbench.study import NONE, Study
 
 NEEDS = {"benchmark.seeds": 2}
@@ -34,7 +35,9 @@ def data(study: Study, dataset: str) -> pd.DataFrame:
     """
     rows = study.seed_summary
     rows = rows[(rows["dataset"] == dataset) & (rows["metric"] == "auc_macro")]
-    names = results.scores(study, dataset, "image")[[*_KEYS, "label", "kind"]]
+    chosen = results.scores(study, dataset, "image")
+    chosen = results.with_fusion_chosen_on_val(study, dataset, chosen)
+    names = chosen[[*_KEYS, "label", "kind"]]
     frame = rows.merge(names, on=_KEYS).drop(columns=["dataset", "metric"])
     frame = frame.sort_values(["mean", "label"], ascending=[False, True], ignore_index=True)
     return results.merge_controls(frame)
@@ -78,6 +81,7 @@ def _name(row: Mapping[str, Any]) -> str:
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame, n_hidden: int) -> str:
     more = ["\N{PLUS-MINUS SIGN} sd: standard deviation over seeds"]
+    more += without_bars(frame, "mean")
     if frame["sd"].isna().any():
         more.append(f"{style.BLANK}: a single seed has none")
     if (frame["n_groups"] < frame["n_images"]).any():

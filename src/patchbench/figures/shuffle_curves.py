@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from patchbench import experiment_results
 from patchbench.figures import _curves
 from patchbench.figures import _style as style
+from patchbench.figures._labels import without_bars
 from patchbench.study import Study
 
 NEEDS = {"benchmark.experiments": ("shuffle",)}
@@ -44,7 +45,7 @@ def draw(study: Study, dataset: str) -> Figure:
 
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
-    more = _curves.left_out(frame)
+    more = _curves.left_out(frame) + without_bars(frame)
     if len(frame):
         fusions = ", ".join(sorted({*frame["fusion"]} - {"none"}))
         more += [

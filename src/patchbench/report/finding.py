@@ -13,12 +13,9 @@ import pandas as pd
 
 from patchbench import parts_results, runtimes
 from patchbench import results_table as results
-from patchbench.auc import macro_auc
-from patchbench.bootstrap import draw_groups
-from patchbench.decisions import groups_of
-from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.metrics import COVERAGE
+from patchbench.ranks import ALPHA
 from patchbench.report import fusion, noise, published, tested
+from patchbench.seed_means import SeedMeans
 from patchbench.study import WHOLE_IMAGE, Study
 
 Row = Mapping[str, Any]
@@ -28,6 +25,7 @@ _OPTIONAL = (
     ("faithfulness", "explain", "no map was made of where networks look"),
     ("experiments", "experiments", "no patch, channel or place was changed to see what it carries"),
 )
+_KIND = ["patches", "encoder", "classifier", "fusion"]
 FEW = 10  # test images of a class, below which intervals by resampling say little
 
 
@@ -49,10 +47,7 @@ def findings(study: Study) -> list[Finding]:
 def _finding(study: Study, dataset: str) -> Finding:
     frame = results.scores(study, dataset, "image")
     frame = frame[frame["value"].notna()]
-    best, network = (
-        tested.over_seeds(study, dataset, results.best_on_val(study, dataset, frame, kind))
-        for kind in ("patch", "cnn")
-    )
+    best, network = (results.best_on_val(study, dataset, frame, kind) for kind in ("patch", "cnn"))
     control = _first(frame[frame["kind"] == "control"])
     sentences = _about_best(study, frame, best)
     if network is None:
@@ -115,57 +110,13 @@ def _difference_text(study: Study, dataset: str, best: Row, network: Row) -> str
         return told
     value = best["value"] - network["value"]
     text = f"The patch method is {abs(value):.3f} {'below' if value < 0 else 'above'} the network"
-    interval = paired_interval(study, dataset, best, network)
-    if interval is None:
+    found = SeedMeans(study, dataset).difference(best, network)
+    if found is None or np.isnan(found.value):
         return f"{text}; without predictions of both on the same images no test can be made."
-    low, high = interval
-    how = f"95 % interval of the paired difference {low:+.3f} to {high:+.3f}".replace(
-        "-", "\N{MINUS SIGN}"
-    )
-    if low > 0 or high < 0:
+    how = tested.interval_text({"low": found.low, "high": found.high})
+    if found.p < ALPHA:
         return f"{text}, more than chance in the choice of test images explains ({how})."
     return f"{text}; on this many test images the two cannot be told apart ({how})."
-
-
-def paired_interval(study: Study, dataset: str, a: Row, b: Row) -> tuple[float, float] | None:
-    """Bootstrap interval of the difference in image AUC of two methods on the same images.
-
-    The same draw of images scores both methods, so what makes an image easy for both cancels
-    out; the AUCs of several seeds are averaged within a draw. None where predictions are
-    missing or the images differ.
-    """
-    draws = []
-    for method in (a, b):
-        rows = _predictions(study, dataset, method)
-        by_seed = [group.sort_values("image_id") for _, group in rows.groupby("seed")]
-        if not by_seed:
-            return None
-        draws.append(by_seed)
-    images = [tuple(group["image_id"]) for by_seed in draws for group in by_seed]
-    if len(set(images)) > 1:
-        return None
-    weights = draw_groups(groups_of(study, dataset, images[0]), BOOTSTRAP_SEED)[1:]
-    auc = [
-        np.mean([macro_auc(*_arrays(group), weights) for group in by_seed], axis=0)
-        for by_seed in draws
-    ]
-    difference = auc[0] - auc[1]
-    if np.isnan(difference).all():
-        return None
-    ends = (50 * (1 - COVERAGE), 50 * (1 + COVERAGE))
-    low, high = np.nanpercentile(difference, ends)
-    return float(low), float(high)
-
-
-def _arrays(group: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return group["label"].to_numpy(), np.stack(list(group["probabilities"]))
-
-
-def _predictions(study: Study, dataset: str, method: Row) -> pd.DataFrame:
-    rows = study.predictions[study.predictions["dataset"] == dataset]
-    for column in (*results.METHOD, "fusion"):
-        rows = rows[rows[column] == method[column]]
-    return rows[rows["split"] == "test"]
 
 
 def _runtime_text(study: Study, dataset: str, best: Row, network: Row) -> list[str]:
@@ -231,14 +182,24 @@ def _floor_text(control: Row | None) -> str:
     )
 
 
+def _undefined(study: Study) -> list[str]:
+    """Metrics without a value or an interval, and why; controls, which may have none, left out."""
+    rows = study.metrics.fillna({"reason": "no reason was recorded"})
+    kinds = [results.kind(study, *row) for row in rows[_KIND].itertuples(index=False, name=None)]
+    rows = rows[np.array(kinds, dtype=object) != "control"]
+    known, ends = rows["value"].notna(), rows[["low", "high"]].notna().all(axis=1)
+    found = []
+    for what, part in (("is not defined", rows[~known]), ("has no interval", rows[known & ~ends])):
+        for (dataset, metric, reason), own in part.groupby(["dataset", "metric", "reason"]):
+            why = str(reason).partition(": ")[2] or reason
+            found.append(f"{dataset}: {metric} {what} for {len(own)} results ({why})")
+    return found
+
+
 def gaps(study: Study) -> list[str]:
     """List what a reader might look for and not find, and why."""
     found = list(study.run.get("left_out", []))
-    undefined = study.metrics[study.metrics["value"].isna()]
-    for (dataset, metric), rows in undefined.groupby(["dataset", "metric"]):
-        one_class = str(metric).startswith("auc")
-        why = "test has one class only" if one_class else "a class has no test images"
-        found.append(f"{dataset}: {metric} is not defined for {len(rows)} results ({why})")
+    found += _undefined(study)
     for dataset in sorted(study.datasets):
         rows = study.metrics[study.metrics["dataset"] == dataset]
         if rows.empty:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from patchbench.bootstrap import COVERAGE, N_DRAWS
+from patchbench.bootstrap import COVERAGE, FEWEST_DRAWS, N_DRAWS
 from patchbench.study import Study
 from patchbench.tables import SPLITS
 
@@ -127,9 +127,12 @@ def statistics(study: Study) -> Facts:
         (
             "seeds",
             f"Everything random in a fit comes from one seed. This study has "
-            f"{len(seeds)}: {', '.join(seeds)}. Where several are joined, value and interval ends "
-            "are means over seeds, and an interval tells of the choice of test images, not of the "
-            "seed.",
+            f"{len(seeds)}: {', '.join(seeds)}. Where several are joined, the "
+            "value is their mean and the interval that of the mean, the same draws of test images "
+            "for all seeds: it tells of the choice of images. What training anew changes is told "
+            "apart, as the standard deviation over seeds. Of single patches, detectors and "
+            "experiments, whose decisions are not kept, interval ends are means over seeds, as a "
+            "rule no narrower.",
         ),
         (
             "AUC-ROC",
@@ -147,8 +150,12 @@ def statistics(study: Study) -> Facts:
             "intervals",
             f"{share} percentile intervals of {draws} bootstrap draws of test images with "
             "replacement; the patches of an image are drawn together, and so are the "
-            "images of a group, where the dataset names groups. A draw in which a metric is not "
-            "defined is left out. All methods see the same draws.",
+            "images of a group, where the dataset names groups. All methods see the same draws. "
+            "AUC-ROC, balanced accuracy and the recall of a class are not defined in a draw that "
+            "lacks a class of the test images; such draws are left out, and column n_draws of the "
+            "tables says how many are behind an interval. Where all draws give the same value, or "
+            f"fewer than {FEWEST_DRAWS} any, there is no interval; only a share of none or all of "
+            "the images, as an accuracy of 1, then has an exact binomial one (Clopper-Pearson).",
         ),
         (
             "differences",

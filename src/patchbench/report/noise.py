@@ -124,7 +124,9 @@ def _oracle_text(study: Study, rows: pd.DataFrame) -> list[str]:
 def _change(row: Row, prefix: str) -> str:
     """``+0.010 (paired 95 % interval 0.001 to 0.019)``, means over seeds."""
     value, low, high = (row[f"{prefix}difference{end}"] for end in ("", "_low", "_high"))
-    text = f"{value:+.3f} (paired 95 % interval {low:+.3f} to {high:+.3f})"
+    known = not (pd.isna(low) or pd.isna(high))
+    ends = f"paired 95 % interval {low:+.3f} to {high:+.3f}" if known else "no interval"
+    text = f"{value:+.3f} ({ends})"
     return text.replace("-", _MINUS)
 
 

@@ -205,7 +205,8 @@ def _cell(record: Mapping[Any, Any], key: str, digits: int | None) -> dict[str, 
     if key in RANGES:
         low, high = (record[end] for end in RANGES[key])
         if pd.isna(low) or pd.isna(high):
-            return {"text": "", "sort": ""}
+            lacking = key == "interval" and not pd.isna(record["image_auc"])
+            return {"text": "no interval" if lacking else "", "sort": ""}
         return {"text": f"{low:.{digits}f} to {high:.{digits}f}", "sort": f"{high - low:.6g}"}
     value = record[key]
     if value is None or pd.isna(value):

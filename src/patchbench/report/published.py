@@ -2,6 +2,7 @@
 
 from patchbench import literature
 from patchbench.literature import VERDICTS, Claim
+from patchbench.markdown import with_interval
 from patchbench.study import Study
 
 _MINUS = "\N{MINUS SIGN}"
@@ -45,6 +46,7 @@ def _told(claim: Claim) -> str:
     """The claim in words, what was published, and what was found."""
     here = "not measured"
     if claim.found is not None:
-        here = f"{claim.found.value:+.3f} [{claim.found.low:+.3f}, {claim.found.high:+.3f}]"
+        found = claim.found
+        here = with_interval(found.value, found.low, found.high, sign=True)
     numbers = f"published {claim.published:+.3f}, here {here}".replace("-", _MINUS)
     return f"{claim.text} ({numbers})"

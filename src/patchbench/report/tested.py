@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from patchbench import results_table as results
 from patchbench.bootstrap import N_DRAWS
+from patchbench.markdown import with_interval
 from patchbench.method_summaries import why_no_ranks
 from patchbench.method_tests import MCNEMAR, verdicts
 from patchbench.ranks import ALPHA
@@ -16,6 +18,7 @@ Row = Mapping[str, Any]
 _JUDGED = ("difference", "p (Holm)")
 HEAD = ("Method", "Fusion", "AUC", *_JUDGED, "Accuracy", *_JUDGED)
 _PLACE = [*results.METHOD, "fusion"]
+_KIND = ["patches", "encoder", "classifier", "fusion"]
 _SECOND = {MCNEMAR: "McNemar", "delong": "DeLong"}
 _MOST_NAMED = 5
 
@@ -26,17 +29,14 @@ def sentence(study: Study, dataset: str, best: Row, network: Row) -> str | None:
     The reference of the tests must be ``network``.
     """
     auc, accuracy = (_row(study, dataset, best, network, m) for m in ("auc_macro", "accuracy"))
-    if auc is None or pd.isna(auc["difference"]) or pd.isna(auc["low"]):
+    if auc is None or pd.isna(auc["difference"]) or pd.isna(auc["p"]):
         return None
     value = auc["difference"]
     text = f"The patch method is {abs(value):.3f} {'below' if value < 0 else 'above'} the network"
     n_tests = len(verdicts(study, dataset))
     many = f", {p_text(auc['p_holm'])} after Holm for {n_tests} comparisons" if n_tests > 1 else ""
     over = f", mean of {int(auc['n_seeds'])} seeds" if auc["n_seeds"] > 1 else ""
-    how = (
-        f"95 % interval of the paired difference {signed(auc['low'])} to {signed(auc['high'])}"
-        f"{over}; {_p_is(auc['p'])}{many}"
-    )
+    how = f"{interval_text(auc)}{over}; {_p_is(auc['p'])}{many}"
     if auc["p"] >= ALPHA:
         text += f"; on this many test images the two cannot be told apart ({how})."
     elif auc["p_holm"] >= ALPHA:
@@ -56,27 +56,19 @@ def sentence(study: Study, dataset: str, best: Row, network: Row) -> str | None:
     return text
 
 
+def interval_text(row: Row) -> str:
+    """``95 % interval of the paired difference +0.001 to +0.019``, or that there is none."""
+    if pd.isna(row["low"]) or pd.isna(row["high"]):
+        return "no interval of the paired difference"
+    ends = f"{signed(row['low'])} to {signed(row['high'])}"
+    return f"95 % interval of the paired difference {ends}"
+
+
 def _row(study: Study, dataset: str, best: Row, network: Row, measure: str) -> Row | None:
     rows = verdicts(study, dataset, measure)
     for name in _PLACE:
         rows = rows[(rows[name] == best[name]) & (rows[f"reference_{name}"] == network[name])]
     return {str(k): v for k, v in rows.iloc[0].items()} if len(rows) else None
-
-
-def over_seeds(study: Study, dataset: str, row: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A row of the scores with the interval of the mean over seeds, and their ``sd``.
-
-    The scores have the mean of each seed's interval.
-    """
-    if row is None:
-        return None
-    rows = study.seed_summary[study.seed_summary["metric"] == "auc_macro"]
-    rows = rows[rows["dataset"] == dataset]
-    for name in _PLACE:
-        rows = rows[rows[name] == row[name]]
-    if rows.empty or pd.isna(rows["low"].iloc[0]):
-        return row
-    return row | {name: float(rows[name].iloc[0]) for name in ("low", "high", "sd")}
 
 
 def table(study: Study, dataset: str) -> dict[str, Any] | None:
@@ -104,19 +96,12 @@ def _cells(row: Row) -> list[str]:
         second = not pd.isna(row[f"second_p{end}"])
         p, adjusted = ("second_p", "second_p_holm") if second else ("p", "p_holm")
         cells += ["" if pd.isna(row[f"value{end}"]) else f"{row[f'value{end}']:.3f}"]
-        cells += [_difference({k: row[f"{k}{end}"] for k in ("difference", "low", "high")})]
+        found = (row[f"{name}{end}"] for name in ("difference", "low", "high"))
+        cells += [with_interval(*found, sign=True)]
         known = not pd.isna(row[f"{p}{end}"])
         both = f"{p_text(row[f'{p}{end}'])} ({p_text(row[f'{adjusted}{end}'])})"
         cells += [both if known else ""]
     return cells
-
-
-def _difference(row: Row) -> str:
-    if pd.isna(row["difference"]):
-        return ""
-    if pd.isna(row["low"]):
-        return signed(row["difference"])
-    return f"{signed(row['difference'])} [{signed(row['low'])}, {signed(row['high'])}]"
 
 
 def signed(value: float) -> str:
@@ -171,10 +156,15 @@ def _of_dataset(study: Study, dataset: str) -> list[str]:
     classes = study.class_metrics[study.class_metrics["dataset"] == dataset]
     tests = study.method_tests[study.method_tests["dataset"] == dataset]
     found = []
-    areas = classes[(classes["measure"] == "auc") & (classes["reason"] != "")]
+    on_trial = [
+        results.kind(study, *map(str, place)) != "control"
+        for place in classes[_KIND].itertuples(index=False, name=None)
+    ]
+    areas = classes[np.array(on_trial, dtype=bool)]
+    areas = areas[(areas["measure"] == "auc") & areas["reason"].notna()]
     for reason, rows in areas.groupby("reason", sort=False):
         found.append(f"{dataset}, AUC of {_some(rows['class_name'])}: {reason}")
-    recalls = classes[(classes["measure"] == "recall") & (classes["reason"] == "")]
+    recalls = classes[(classes["measure"] == "recall") & classes["reason"].isna()]
     rare = recalls[recalls["n_draws"] < N_DRAWS].drop_duplicates("class_name")
     if len(rare):
         few = sorted(set(rare["n_positive"]))
@@ -182,11 +172,11 @@ def _of_dataset(study: Study, dataset: str) -> list[str]:
         noun = "image" if few == [1] else "images"
         found.append(
             f"{dataset}: few test images of {_some(rare['class_name'])} ({counts} {noun} of a "
-            "class); draws that hold none are left out of intervals of the AUC"
+            "class); draws that hold none are left out of intervals of AUC and balanced accuracy"
         )
     if tests.empty:
         found.append(f"{dataset}: there are no two methods to test against each other")
-    for reason, rows in tests[tests["reason"] != ""].groupby("reason", sort=False):
+    for reason, rows in tests[tests["reason"].notna()].groupby("reason", sort=False):
         names = [results.label(study, _named(row)) for row in rows.to_dict("records")]
         found.append(f"{dataset}, test of {_some(names)}: {reason}")
     if len(tests) and (tests["n_groups"] < tests["n_images"]).any():

@@ -11,7 +11,7 @@ from patchbench import results_table as results
 from patchbench.decisions import Decided, Decisions, decisions, drawn
 from patchbench.errors import UserError
 from patchbench.io import replacing
-from patchbench.markdown import number, p_value, table
+from patchbench.markdown import number, p_value, table, with_interval
 from patchbench.method_tests import joint, tested
 from patchbench.study import open_study
 
@@ -92,13 +92,13 @@ def text(found: Decisions, frame: pd.DataFrame) -> str:
         if key not in by_measure["auc_macro"].index:
             continue  # the method that the others are compared with
         auc, right = (rows.loc[[key]].iloc[0] for rows in by_measure.values())
-        ends = ", ".join(f"{auc[end]:+.3f}" for end in ("low", "high"))
+        apart = with_interval(auc["difference"], auc["low"], auc["high"], sign=True)
         rows.append(
             [
                 str(method.method["label"]),
                 "" if method.method["fusion"] == "none" else str(method.method["fusion"]),
                 number(auc["value"], 3),
-                auc["reason"] or f"{auc['difference']:+.3f} [{ends}]",
+                apart or str(auc["reason"]),
                 *(p_value(auc[p]) for p in ("p", "p_holm")),
                 number(right["value"], 3),
                 *(p_value(right[p]) for p in ("second_p", "second_p_holm")),

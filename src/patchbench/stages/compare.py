@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unpaired",
         action="store_true",
-        help="where test images differ, set intervals side by side instead of refusing",
+        help="judge methods on other test images by whether their intervals overlap",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write a row per method")

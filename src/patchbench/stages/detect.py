@@ -183,7 +183,7 @@ def draws(args: argparse.Namespace, split: str) -> np.ndarray:
 def background_auc(scores: np.ndarray, patches: PatchView, weights: np.ndarray) -> Estimate:
     """How well scores tell patches without any of the object from the others, by image."""
     if patches.foreground is None:
-        return Estimate(*[float("nan")] * 3)
+        return Estimate()
     background = patches.foreground == 0
     return estimate(binary_auc_draws(background, scores, patches.image_of, weights))
 
