@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-SHARING = ("test_noise.py", "test_runs.py")  # the fixture ``finished``, which takes minutes
+# the fixture ``finished``, which takes minutes
+SHARING = ("test_noise.py", "test_runs.py", "test_unfinished.py")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:

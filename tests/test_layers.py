@@ -15,6 +15,7 @@ JOINS = {
     "config",
     "plan",
     "plan_figures",
+    "plan_files",
     "plan_scaling",
     "plan_weights",
     "left_out",

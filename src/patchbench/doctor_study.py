@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from patchbench import plan, plan_weights
+from patchbench import plan, plan_files, plan_weights
 from patchbench.config import check
 from patchbench.doctor import ROOT
 from patchbench.doctor_findings import MISSING, NOTE, Finding
@@ -91,7 +91,7 @@ def jobs(config: Mapping[str, Any]) -> Counter[str]:
     return (
         Counter(download=sum(dataset.needs_download for dataset in opened))
         + Counter(fetch_weights=len(plan_weights.published(config)))
-        + Counter([*map(_stage, plan.cost_files(config)), *ends])
+        + Counter([*map(_stage, plan_files.costs(config)), *ends])
     )
 
 
@@ -110,7 +110,7 @@ def _stage(path: str) -> str:
 
 def _jobs(config: Mapping[str, Any]) -> list[Finding]:
     """Jobs by stage, how many have run here before, and what computes on the device."""
-    files = plan.cost_files(config)
+    files = plan_files.costs(config)
     done = sum(Path(file).is_file() for file in files)
     counts = jobs(config)
     told = ", ".join(f"{n} {stage}" for stage, n in counts.items())

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any
 
-from patchbench import plan_scaling, plugins
+from patchbench import plugins
 from patchbench.errors import UserError
 from patchbench.networks.whole_image import open_cnn
 from patchbench.patchset import shard_name
@@ -81,7 +81,13 @@ def runs(config: Config) -> list[Run]:
         and (classifier == NONE or goes_with(config, encoder, classifier, patches))
     ]
     whole = product(lists["datasets"], lists["cnns"], lists["seeds"])
-    return found + [Run(data, WHOLE_IMAGE, cnn, OWN_HEAD, seed) for data, cnn, seed in whole]
+    found += [Run(data, WHOLE_IMAGE, cnn, OWN_HEAD, seed) for data, cnn, seed in whole]
+    return [run for run in found if made(config, run.folder)]
+
+
+def made(config: Config, path: str) -> bool:
+    """Whether a result is there to be told of; an unfinished study names those that are not."""
+    return path not in config.get("unfinished", {}).get("absent", ())
 
 
 def fusions_on(config: Config, uses: str) -> dict[str, Any]:
@@ -189,50 +195,8 @@ def map_files(config: Config) -> dict[str, Run]:
     """Every encoder's map of embeddings, with a run of that encoder; of the first seed only."""
     seed = config["benchmark"]["seeds"][0]
     own = [run for run in runs(config) if run.patches != WHOLE_IMAGE and run.seed == seed]
-    return {f"{run.encoder_folder}/map.parquet": run for run in own}
-
-
-def cost_files(config: Config) -> list[str]:
-    """The cost files of every job that the runs are made of, each once."""
-    found: dict[str, None] = {}
-    for run in runs(config):
-        data = DATASET.format(dataset=run.dataset)
-        paths = [f"{data}/dataset.cost.json"]
-        if run.patches == WHOLE_IMAGE:
-            paths += [f"{run.folder}/cnn.cost.json", f"{run.folder}/predictions.cost.json"]
-        else:
-            cut = f"{data}/{run.patches}"
-            paths += [f"{cut}/index.cost.json", f"{run.encoder_folder}/encoder.cost.json"]
-            fitted = "classifier" if run.votes else "pooling"
-            paths += [f"{run.folder}/{fitted}.cost.json", f"{run.folder}/predictions.cost.json"]
-            for shard in shards(config, run.patches):
-                paths += [
-                    f"{cut}/pixels/{shard}.cost.json",
-                    f"{run.encoder_folder}/embeddings/{shard}.cost.json",
-                ]
-                if run.votes:
-                    paths.append(f"{run.folder}/patch_logits/{shard}.cost.json")
-        found.update(dict.fromkeys(paths))
-    found.update(dict.fromkeys(_noise_costs(config)))
-    found.update({f"{run.folder}/experiments.cost.json": None for run in experimented(config)})
-    found.update({path.removesuffix("parquet") + "cost.json": None for path in map_files(config)})
-    found.update(dict.fromkeys(plan_scaling.cost_files(config)))
-    return list(found)
-
-
-def _noise_costs(config: Config) -> list[str]:
-    n_folds, cnn = config["noise"]["n_folds"], config["noise"]["cnn"]
-    paths = [
-        FOLD.format(dataset=dataset, seed=seed, cnn=cnn, fold=fold, n_folds=n_folds)
-        + "/cnn.cost.json"
-        for dataset, seed in product(config["benchmark"]["datasets"], config["benchmark"]["seeds"])
-        for fold in range(n_folds)
-        if grad_cam(config, dataset, seed) is not None
-    ]
-    paths += [f"{explained.folder}/explain.cost.json" for explained in explanations(config)]
-    for run in swept(config):
-        paths += [f"{run.folder}/noise/{stage}.cost.json" for stage in ("detect", "sweep")]
-    return paths + [f"{run.folder}/noise/background.cost.json" for run in split_by_noise(config)]
+    found = {f"{run.encoder_folder}/map.parquet": run for run in own}
+    return {path: run for path, run in found.items() if made(config, path)}
 
 
 @dataclass(frozen=True)
@@ -259,7 +223,7 @@ def explanations(config: Config) -> list[Explained]:
     for name, run in product(config["benchmark"]["explain"], runs(config)):
         if _explains(config, name, run):
             found.setdefault((run.encoder_folder, name), Explained(run, name))
-    return list(found.values())
+    return [explained for explained in found.values() if made(config, explained.folder)]
 
 
 def _explains(config: Config, name: str, run: Run) -> bool:
@@ -282,11 +246,17 @@ def refits(config: Config, classifier: str) -> bool:
 
 def swept(config: Config) -> list[Run]:
     """Runs whose train and test patches detectors look at."""
-    return [run for run in split_by_noise(config) if refits(config, run.classifier)]
+    own = [run for run in _looked_at(config) if refits(config, run.classifier)]
+    return [run for run in own if made(config, f"{run.folder}/noise/sweep.parquet")]
 
 
 def split_by_noise(config: Config) -> list[Run]:
     """Runs whose votes are told apart by saliency and foreground."""
+    own = _looked_at(config)
+    return [run for run in own if made(config, f"{run.folder}/noise/background.parquet")]
+
+
+def _looked_at(config: Config) -> list[Run]:
     if not detects(config):
         return []
     own = [run for run in runs(config) if run.votes]
@@ -298,7 +268,8 @@ def grad_cam(config: Config, dataset: str, seed: int) -> str | None:
     cnn = config["noise"]["cnn"]
     if not detects(config) or cnn is None or GRAD_CAM not in config["benchmark"]["explain"]:
         return None
-    return CNN_MAPS.format(dataset=dataset, seed=seed, cnn=cnn, explain=GRAD_CAM)
+    folder = CNN_MAPS.format(dataset=dataset, seed=seed, cnn=cnn, explain=GRAD_CAM)
+    return folder if made(config, folder) else None
 
 
 def experiments_of(config: Config, run: Run) -> list[str]:
@@ -314,7 +285,8 @@ def experiments_of(config: Config, run: Run) -> list[str]:
 
 def experimented(config: Config) -> list[Run]:
     """Runs that experiments are done on."""
-    return [run for run in runs(config) if experiments_of(config, run)]
+    own = [run for run in runs(config) if experiments_of(config, run)]
+    return [run for run in own if made(config, f"{run.folder}/experiments.parquet")]
 
 
 def open_experiment(config: Config, name: str) -> Any:

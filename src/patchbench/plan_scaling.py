@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
-from patchbench import plugins
+from patchbench import plan, plugins
 
 SCALING = "results/scaling/{way}/{task}"
 
@@ -12,7 +12,8 @@ SCALING = "results/scaling/{way}/{task}"
 def files(config: Mapping[str, Any]) -> list[str]:
     """The tables of a study, one for each way and task; they are of no dataset."""
     both = product(config["benchmark"]["ways"], config["scaling"]["tasks"])
-    return [f"{SCALING.format(way=way, task=task)}.parquet" for way, task in both]
+    paths = [f"{SCALING.format(way=way, task=task)}.parquet" for way, task in both]
+    return [path for path in paths if plan.made(config, path)]
 
 
 def cost_files(config: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from patchbench import cost_results, io, plan, plan_weights, runtimes
+from patchbench import cost_results, io, plan_files, plan_weights, runtimes
 from patchbench.comparison import COSTS, compare
 from patchbench.cost import Work, measured
 from patchbench.cost_rows import cost_rows
@@ -176,7 +176,7 @@ def test_what_was_fetched_is_listed_where_it_left_its_costs(
 ) -> None:
     address = Published("https://example.org/net-0123abcd.pth")
     monkeypatch.setattr(plan_weights, "published", lambda config: {"resources/net.pth": address})
-    monkeypatch.setattr(plan, "cost_files", lambda config: [])
+    monkeypatch.setattr(plan_files, "costs", lambda config: [])
     monkeypatch.chdir(tmp_path)
     config = {"benchmark": {"datasets": ["flowers5"]}}
     assert cost_rows(collect.cost_paths(config)).empty  # put there by hand

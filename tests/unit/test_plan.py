@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from patchbench import plan, plan_weights, plugins
+from patchbench import plan, plan_files, plan_weights, plugins
 from patchbench.left_out import left_out
 
 PUBLISHED = ("resnet50", "bagnet33", "patch_sizes")  # keys of ``literature``
@@ -47,7 +47,7 @@ def test_folders_tell_the_lineage() -> None:
 
 
 def test_costs_are_listed_once() -> None:
-    files = plan.cost_files(CONFIG)
+    files = plan_files.costs(CONFIG)
     assert len(files) == len(set(files))
     assert sum("pixels" in path for path in files) == CONFIG["patches"]["p32s16"]["shards"]
 
@@ -65,7 +65,7 @@ def test_experiments_are_done_on_what_they_can_be_done_on() -> None:
         "own_head": ["channel_blackout", "shuffle"],  # the CNN
     }
     assert any("nbnn was left out of channel_blackout" in text for text in left_out(config))
-    costs = [path for path in plan.cost_files(config) if path.endswith("experiments.cost.json")]
+    costs = [path for path in plan_files.costs(config) if path.endswith("experiments.cost.json")]
     assert costs == [f"{run.folder}/experiments.cost.json" for run in plan.experimented(config)]
     assert plan.experimented(CONFIG) == []
 
@@ -79,7 +79,7 @@ def test_maps_are_planned_once_per_encoder_for_the_first_seed_only() -> None:
         for dataset in ("scenes", "digits")
         for encoder in encoders
     ]
-    costs = plan.cost_files(CONFIG | {"benchmark": lists})
+    costs = plan_files.costs(CONFIG | {"benchmark": lists})
     assert sum(path.endswith("/map.cost.json") for path in costs) == len(files)
 
 

@@ -13,7 +13,15 @@ import pandas as pd
 import pytest
 import yaml
 
-from patchbench import config, doctor_study, plan, plan_scaling, plugins, scaling_results, tables
+from patchbench import (
+    config,
+    doctor_study,
+    plan_files,
+    plan_scaling,
+    plugins,
+    scaling_results,
+    tables,
+)
 from patchbench.__main__ import main
 from patchbench.apart import DONE, FAILED, MEMORY, TIME, Ended, Limits, apart, is_short
 from patchbench.errors import UserError
@@ -213,7 +221,7 @@ def test_a_study_that_measures_has_a_job_for_each_way_and_task() -> None:
         "results/scaling/resnet50/inference.parquet",
         "results/scaling/bagnet33-streamed/inference.parquet",
     ]
-    assert set(plan_scaling.cost_files(study)) <= set(plan.cost_files(study))
+    assert set(plan_scaling.cost_files(study)) <= set(plan_files.costs(study))
     assert doctor_study.jobs(study)["scale"] == 2
     assert plan_scaling.files(CONFIG) == []
 

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+from itertools import chain
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,6 +19,7 @@ from patchbench import (
     download_cache,
     plan,
     plan_figures,
+    plan_files,
     plan_scaling,
     plan_weights,
 )
@@ -231,7 +233,6 @@ def rival_option(w):
     return f"--rival {path} --rival-classifier {shlex.quote(found.classifier)}"
 
 
-EXPLAINED = ("true.npy", "predicted.npy", "explained.parquet", "faithfulness.parquet")
 LIMIT = 200  # images of test that other maps than those of detectors are made of
 
 
@@ -263,7 +264,7 @@ def fold_options(w, input):
 def grad_cam_files(w):
     """The maps that detectors see, if any."""
     folder = plan.grad_cam(config, w.dataset, int(w.seed))
-    return [f"{folder}/{name}" for name in EXPLAINED] if folder else []
+    return [f"{folder}/{name}" for name in plan_files.EXPLAINED] if folder else []
 
 
 def grad_cam_option(w):

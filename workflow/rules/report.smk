@@ -22,60 +22,8 @@ PAGE_PARTS = [
 
 rule collect:
     input:
-        [
-            f"{run.folder}/{table}.parquet"
-            for run in plan.runs(config)
-            for table in ("predictions", "metrics", "roc")
-        ],
-        [
-            f"{run.folder}/{file}"
-            for run in plan.runs(config)
-            if run.patches != WHOLE_IMAGE
-            for file in ("fusion_tests.parquet", "fusions.json")
-        ],
-        [f"{run.folder}/reliability.parquet" for run in plan.runs(config) if run.votes],
-        [
-            f"{run.folder}/patch_logits/{shard}.npy"
-            for run in plan.runs(config)
-            if run.votes
-            for shard in plan.shards(config, run.patches)
-        ],
-        [
-            f"{run.folder}/attention.npz"
-            for run in plan.runs(config)
-            if run.classifier == plan.NONE
-        ],
-        sorted({f"{run.encoder_folder}/history.parquet" for run in plan.runs(config)}),
-        list(plan.map_files(config)),
-        plan.cost_files(config),
-        [
-            f"{run.folder}/noise/{table}.parquet"
-            for run in plan.swept(config)
-            for table in ("detection", "sweep")
-        ],
-        [
-            f"{run.folder}/noise/background.parquet"
-            for run in plan.split_by_noise(config)
-        ],
-        [
-            f"{explained.folder}/{name}"
-            for explained in plan.explanations(config)
-            for name in EXPLAINED
-        ],
-        [f"{run.folder}/experiments.parquet" for run in plan.experimented(config)],
-        plan_scaling.files(config),
-        expand(list(rules.prepare.output), dataset=config["benchmark"]["datasets"]),
-        expand(
-            list(rules.index.output),
-            dataset=config["benchmark"]["datasets"],
-            patches=config["benchmark"]["patches"],
-        ),
-        [
-            path
-            for dataset in config["benchmark"]["datasets"]
-            for patches in config["benchmark"]["patches"]
-            for path in plan.pixel_files(config, dataset, patches)
-        ],
+        chain(*plan_files.results(config).values()),
+        plan_files.costs(config),
     output:
         metrics=f"{STUDY}/metrics.parquet",
         fusion_tests=f"{STUDY}/fusion_tests.parquet",

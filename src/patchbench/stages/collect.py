@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patchbench import plan, plan_scaling, plan_weights, tables
+from patchbench import plan, plan_files, plan_scaling, plan_weights, tables
 from patchbench.assessment import assessed
 from patchbench.cost import Work
 from patchbench.cost_rows import cost_rows
@@ -176,7 +176,7 @@ def fitted(run: plan.Run) -> dict[str, Any]:
 def cost_paths(config: dict[str, Any]) -> list[str]:
     """Where every job of the study, up to this one, told its cost; also what was fetched."""
     fetched = [path for path in plan_weights.fetch_costs(config) if Path(path).is_file()]
-    return [*fetched, *plan.cost_files(config)]
+    return [*fetched, *plan_files.costs(config)]
 
 
 def thumbnails(dataset: str) -> np.ndarray:
@@ -210,15 +210,19 @@ def reports(config: dict[str, Any]) -> dict[str, Any]:
     """What the stages reported of the data, and what the plug-ins say of themselves."""
     lists = config["benchmark"]
     folders = {name: plan.DATASET.format(dataset=name) for name in lists["datasets"]}
+    cut = [f"{name}/{patches}" for name in folders for patches in lists["patches"]]
+    unfinished, name = config.get("unfinished"), config["study"]
+    asked = {key: value for key, value in config.items() if key != "unfinished"}
     return {
-        "study": config["study"],
-        "config": config,
-        "left_out": left_out(config),
+        "study": f"{name} (unfinished)" if unfinished else name,
+        "unfinished": unfinished["summary"] if unfinished else "",
+        "config": asked,
+        "left_out": [*(unfinished["why"] if unfinished else []), *left_out(asked)],
         "datasets": {name: read_json(f"{folder}/dataset.json") for name, folder in folders.items()},
         "extraction": {
-            f"{name}/{patches}": read_json(f"{folder}/{patches}/extraction.json")
-            for name, folder in folders.items()
-            for patches in lists["patches"]
+            name: read_json(f"results/{name}/extraction.json")
+            for name in cut
+            if plan.made(config, f"results/{name}")
         },
         "methods": _methods.methods(config),
     }
