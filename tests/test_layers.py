@@ -24,6 +24,7 @@ JOINS = {
     "table_docs",
     "doctor_study",
     "prediction",
+    "unfinished",
 }  # know plug-ins by name, and serve the stages
 TOP = {"stages", "__main__"}
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,5 +1,6 @@
 """The real workflow in a temporary folder: whole, idle the second time, the same bytes again."""
 
+import json
 import os
 import re
 import subprocess
@@ -106,6 +107,19 @@ def test_the_report_stands_alone(finished: Path) -> None:
     page = (finished / STUDY / "report.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?https?://""", page)
     assert "scenes" in page
+
+
+def test_the_report_of_snakemake_holds_every_figure_with_its_caption(
+    finished: Path, tmp_path: Path
+) -> None:
+    snakemake(finished, "--report", str(tmp_path / "snakemake.html"))
+    page = (tmp_path / "snakemake.html").read_text(encoding="utf-8")
+    figures = list((finished / STUDY / "figures/scenes").glob("*.svg"))
+    assert len(figures) > 10
+    for figure in figures:
+        assert f"filename={figure.name};base64," in page
+        caption = (finished / f"workflow/report/{figure.stem}.rst").read_text()
+        assert json.dumps(caption.splitlines()[0])[1:-1] in page, figure.name
 
 
 def test_from_scratch_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
