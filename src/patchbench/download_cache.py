@@ -25,6 +25,12 @@ def shared(checksum: str | None) -> Path | None:
     return Path(folder) / f"{algorithm or 'sha256'}-{digits}"
 
 
+def share_beside_snakemakes() -> None:
+    """Share downloads in Snakemake's own cache, if there is one; the jobs of a run inherit it."""
+    if cache := os.environ.get("SNAKEMAKE_OUTPUT_CACHE"):
+        os.environ[FOLDER_VARIABLE] = str(Path(cache, "downloads").absolute())
+
+
 def put(source: Path, target: Path) -> None:
     """Give a file a second place, whole or not at all; on the same disk it takes no room."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from patchbench import results_table as results
 from patchbench.bootstrap import draw_groups
 from patchbench.decisions import groups_of
 from patchbench.evaluation import BOOTSTRAP_SEED
+from patchbench.metrics import log_losses
 from patchbench.paired import Difference, difference
 from patchbench.study import WHOLE_IMAGE, Study
 
@@ -40,6 +41,7 @@ MEASURES = ("accuracy", "log_loss")
 VERDICTS = ("holds", "does not hold", "cannot be told")
 # a change of accuracy that a claim of "no change" leaves room for
 MARGIN = 0.02
+_WORSE = {"accuracy": "recognises fewer", "log_loss": "gives the true class less probability"}
 _SHARES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
 # channels that the study set to zero
 _BLACKOUTS = (("random", 0.25), ("random", 0.5), ("alternating", 0.5), ("random", 0.75))
@@ -52,16 +54,19 @@ class Claim:
 
     Attributes
     ----------
+    measure : str
+        One of `MEASURES`.
     text : str
         What was claimed.
     published : float
-        The published difference of accuracy, or ratio of times.
+        The published difference of the measure.
     found : Difference or None
         The same here, paired on the same test images; None where it was not measured.
     verdict : str
         One of `VERDICTS`.
     """
 
+    measure: str
     text: str
     published: float
     found: Difference | None
@@ -120,26 +125,27 @@ def claims(study: Study, dataset: str) -> list[Claim]:
     chosen = chosen_networks(study.run["config"])
     if not {"resnet50", "bagnet33"} <= set(chosen):
         return []
-    values = published().set_index(["method", "policy", "amount", "measure"])["value"]
-    apart = values["bagnet33", "none", 0, "accuracy"] - values["resnet50", "none", 0, "accuracy"]
-    found = _accuracy_apart(study, dataset, chosen["bagnet33"], chosen["resnet50"])
-    text = "BagNet-33 recognises fewer images than ResNet-50"
-    told = [Claim(text, float(apart), found, _verdict(found, fewer=True))]
-    for policy, amount in (
-        ("random", 0.25),
-        ("random", 0.5),
-        ("alternating", 0.5),
-        ("random", 0.75),
-    ):
-        lost = (
-            values["bagnet33", policy, amount, "accuracy"]
-            - values["bagnet33", "none", 0, "accuracy"]
-        )
-        found = _accuracy_lost(study, dataset, chosen["bagnet33"], policy, amount)
-        fewer = abs(lost) > MARGIN
-        text = _without(policy, amount) + (" it recognises fewer" if fewer else " it loses nothing")
-        told.append(Claim(text, float(lost), found, _verdict(found, fewer=fewer)))
+    values = published().set_index(["measure", "method", "policy", "amount"])["value"]
+    told = []
+    for measure in MEASURES:
+        of = values[measure]
+        apart = float(of["bagnet33", "none", 0] - of["resnet50", "none", 0])
+        found = _apart(study, dataset, chosen["bagnet33"], chosen["resnet50"], measure)
+        text = f"BagNet-33 {_WORSE[measure]} than ResNet-50"
+        told.append(Claim(measure, text, apart, found, _verdict(found, measure, worse=True)))
+        for policy, amount in _BLACKOUTS:
+            lost = float(of["bagnet33", policy, amount] - of["bagnet33", "none", 0])
+            found = _lost(study, dataset, chosen["bagnet33"], policy, amount, measure)
+            worse = measure != "accuracy" or abs(lost) > MARGIN
+            text = f"{_without(policy, amount)} it {_WORSE[measure] if worse else 'loses nothing'}"
+            told.append(Claim(measure, text, lost, found, _verdict(found, measure, worse=worse)))
     return told
+
+
+def logged(name: str) -> tuple[float, int]:
+    """Accuracy that the log of the study's repository has of a network, and of how many images."""
+    rows = published().set_index(["method", "measure"])
+    return float(rows["value"][name, "log_accuracy"]), int(rows["n_images"][name, "log_accuracy"])
 
 
 def training_ratio(study: Study, dataset: str) -> tuple[float, float] | None:
@@ -212,18 +218,18 @@ def _blackout(
     return rows[(rows["measure"] == measure) & ~rows["rescaled"].fillna(True).astype(bool)]
 
 
-def _accuracy_lost(
-    study: Study, dataset: str, entry: str, policy: str, amount: float
+def _lost(
+    study: Study, dataset: str, entry: str, policy: str, amount: float, measure: str
 ) -> Difference | None:
-    rows = _blackout(study, dataset, entry, policy, amount, "accuracy")
+    rows = _blackout(study, dataset, entry, policy, amount, measure)
     if rows.empty:
         return None
     row = rows.iloc[0]
     return Difference(row["difference"], row["difference_low"], row["difference_high"], row["p"])
 
 
-def _accuracy_apart(study: Study, dataset: str, entry: str, other: str) -> Difference | None:
-    """Accuracy of a network less that of another on the same test images, seeds averaged."""
+def _apart(study: Study, dataset: str, entry: str, other: str, measure: str) -> Difference | None:
+    """A measure of a network less that of another on the same test images, seeds averaged."""
     draws = []
     for name in (entry, other):
         rows = study.predictions
@@ -231,19 +237,29 @@ def _accuracy_apart(study: Study, dataset: str, entry: str, other: str) -> Diffe
         rows = rows[(rows["encoder"] == name) & (rows["split"] == "test")]
         if rows.empty:
             return None
-        right = rows.assign(right=rows["predicted_label"] == rows["label"])
-        by_image = right.groupby("image_id")["right"].mean().sort_index()
+        each = rows.assign(each=_of_images(rows, measure))
+        by_image = each.groupby("image_id")["each"].mean().sort_index()
         weights = draw_groups(groups_of(study, dataset, by_image.index), BOOTSTRAP_SEED)
         draws.append(weights @ by_image.to_numpy(dtype=float) / weights.sum(axis=1))
     return difference(*draws)
 
 
-def _verdict(found: Difference | None, *, fewer: bool) -> str:
-    """Whether a claim of fewer (or of no change within `MARGIN`) holds."""
+def _of_images(rows: pd.DataFrame, measure: str) -> np.ndarray:
+    """Whether each decision is right, or its log-loss."""
+    labels = rows["label"].to_numpy()
+    if measure == "accuracy":
+        return np.asarray(rows["predicted_label"].to_numpy() == labels)
+    return log_losses(labels, np.stack(list(rows["probabilities"])))
+
+
+def _verdict(found: Difference | None, measure: str, *, worse: bool) -> str:
+    """Whether a claim of worse (or of no change of accuracy within `MARGIN`) holds."""
     if found is None or np.isnan([found.low, found.high]).any():
         return VERDICTS[2]
-    if fewer:
+    if worse:
         holds, fails = found.high < 0, found.low > 0
+        if measure == "log_loss":
+            holds, fails = fails, holds
     else:
         holds = found.low > -MARGIN and found.high < MARGIN
         fails = found.high < -MARGIN or found.low > MARGIN

@@ -117,8 +117,14 @@ def log_loss_draws(
     labels: np.ndarray, probabilities: np.ndarray, image_of: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
     """Mean of minus the log-probability of the label, nats, for each row of image weights."""
+    return _mean_draws(log_losses(labels, probabilities), image_of, weights)
+
+
+def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Minus the log-probability of each label, nats: float array, (n,)."""
     own = probabilities[np.arange(len(labels)), labels]
-    return _mean_draws(-np.log(np.maximum(own, 1e-12)), image_of, weights)
+    found: np.ndarray = -np.log(np.maximum(own, 1e-12))
+    return found
 
 
 def brier_draws(

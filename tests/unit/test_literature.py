@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss
 
 from patchbench import literature, plugins
 from patchbench.literature import claims, compared, published, training_ratio
@@ -63,7 +64,7 @@ def test_the_interval_of_a_published_share_is_wilsons(study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ends", "fewer", "verdict"),
+    ("ends", "worse", "verdict"),
     [
         ((-0.05, -0.03, -0.01), True, "holds"),
         ((0.03, 0.01, 0.05), True, "does not hold"),
@@ -74,9 +75,13 @@ def test_the_interval_of_a_published_share_is_wilsons(study: Study) -> None:
     ],
 )
 def test_a_claim_is_judged_by_its_interval(
-    ends: tuple[float, float, float], fewer: bool, verdict: str
+    ends: tuple[float, float, float], worse: bool, verdict: str
 ) -> None:
-    assert literature._verdict(Difference(*ends, 0.1), fewer=fewer) == verdict
+    assert literature._verdict(Difference(*ends, 0.1), "accuracy", worse=worse) == verdict
+    if worse:  # a higher log-loss is worse
+        turned = Difference(*(-end for end in ends), 0.1)
+        turned = Difference(turned.value, turned.high, turned.low, 0.1)
+        assert literature._verdict(turned, "log_loss", worse=True) == verdict
 
 
 def test_networks_are_compared_on_the_same_images_one_by_one(study: Study) -> None:
@@ -91,6 +96,12 @@ def test_networks_are_compared_on_the_same_images_one_by_one(study: Study) -> No
     assert found is not None
     assert found.value == pytest.approx(right["bagnet33-whole"] - right["resnet18"])
     assert found.low < found.value < found.high
+    loss = next(claim.found for claim in claims(study, "scenes") if claim.measure == "log_loss")
+    mean = {
+        name: log_loss(own["label"], np.stack(list(own["probabilities"])), labels=range(3))
+        for name, own in rows.groupby("encoder")
+    }
+    assert loss.value == pytest.approx(mean["bagnet33-whole"] - mean["resnet18"])
     shuffled = replace(study, predictions=study.predictions.sample(frac=1, random_state=0))
     assert claims(shuffled, "scenes")[0].found == found
 
@@ -121,7 +132,8 @@ def test_the_report_names_weights_claims_and_times(study: Study) -> None:
     assert "Without three quarters of its channels, drawn at random, it recognises fewer" in text
     assert "published \N{MINUS SIGN}0.197, here \N{MINUS SIGN}0.090" in text
     assert "4.7 times as long as ResNet-50 there" in text
-    assert text.count("published ") == 5
+    assert text.count("published ") == 10
+    assert "accuracy of ResNet-50 0.925 on 375, of BagNet-33 0.915 on 375" in text
 
 
 def test_values_on_imagenet_stand_apart_from_those_of_the_2019_study(study: Study) -> None:

@@ -70,10 +70,8 @@ shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 # rules whose results projects share with `--cache`; without it Snakemake would name them at each start
 SHARED = workflow.enable_cache
-if SHARED and os.environ.get("SNAKEMAKE_OUTPUT_CACHE"):
-    # jobs inherit it; what is downloaded has names that no rule knows
-    downloads = os.path.join(os.environ["SNAKEMAKE_OUTPUT_CACHE"], "downloads")
-    os.environ[download_cache.FOLDER_VARIABLE] = os.path.abspath(downloads)
+if SHARED:
+    download_cache.share_beside_snakemakes()
 # what a job that uses a device asks of a cluster
 DEVICE = {"gpu": 1} if config.get("device") == "cuda" else {}
 

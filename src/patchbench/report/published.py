@@ -1,10 +1,13 @@
 """What became of the claims of the 2019 study, in sentences."""
 
+from itertools import product
+
 from patchbench import literature
-from patchbench.literature import VERDICTS, Claim
+from patchbench.literature import MEASURES, VERDICTS, Claim
 from patchbench.markdown import with_interval
 from patchbench.study import Study
 
+_NAMES = {"accuracy": "accuracy", "log_loss": "log-loss"}
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -14,11 +17,15 @@ def sentences(study: Study, dataset: str) -> list[str]:
     if not claims:
         return []
     found = [_networks(study)]
-    for verdict, word in zip(VERDICTS, ("hold", "do not hold", "cannot be told"), strict=True):
-        if told := [_told(claim) for claim in claims if claim.verdict == verdict]:
+    words = dict(zip(VERDICTS, ("hold", "do not hold", "cannot be told"), strict=True))
+    for measure, verdict in product(MEASURES, VERDICTS):
+        own = [claim for claim in claims if claim.measure == measure]
+        if told := [_told(claim) for claim in own if claim.verdict == verdict]:
             found.append(
-                f"Of its {len(claims)} claims on accuracy these {word} here: {'; '.join(told)}."
+                f"Of its {len(own)} claims on {_NAMES[measure]} these {words[verdict]} here: "
+                f"{'; '.join(told)}."
             )
+    found.append(_logged())
     ratio = literature.training_ratio(study, dataset)
     if ratio is not None:
         found.append(
@@ -40,6 +47,18 @@ def _networks(study: Study) -> str:
             start += ", the last layer alone trained"
         told.append(f"{literature.NAMES[name]} is {entry}, {start}")
     return f"Held against the study of 2019 ({'; '.join(told)})."
+
+
+def _logged() -> str:
+    """What the log of an earlier run says, on fewer test images than the poster."""
+    told = [
+        f"{title} {accuracy:.3f} on {n_images}"
+        for name, title in literature.NAMES.items()
+        for accuracy, n_images in [literature.logged(name)]
+    ]
+    return (
+        f"The log in its repository is of another run and split: accuracy of {', of '.join(told)}."
+    )
 
 
 def _told(claim: Claim) -> str:
