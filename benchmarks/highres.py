@@ -5,10 +5,10 @@
 
 A small BagNet is trained on those patches of an image that have most contrast: first in batches, so
 that its batch norms learn their statistics, then streamed, a few patches of one image at a time. It
-decides by the mean of its logits, or of the highest. A ResNet-18 is trained on the same images
-shrunk to 224 px. Both start from scratch and are scored on the same test images by AUC, with
-intervals from draws of images. Then the BagNet is asked about other shares of the patches, guided
-and at random: what becomes of AUC and time?
+decides by the mean of its logits, or of the highest, or by attention. A ResNet-18 is trained on the
+same images shrunk to 224 px. Both start from scratch and are scored on the same test images by AUC,
+with intervals from draws of images. Then the BagNet is asked about other shares of the patches,
+guided and at random: what becomes of AUC and time?
 """
 
 import argparse
@@ -44,7 +44,7 @@ from patchbench.streaming import (
     predict_streamed,
     stream_fit,
 )
-from patchbench.streaming.pools import Pool, log_mean_exp, top_places
+from patchbench.streaming.pools import Pool, attention, log_mean_exp, top_places
 from patchbench.windows import ArrayWindows, Windows
 
 SHRUNK_PX, FIELD_PX, PATCH_PX = 224, 17, 33
@@ -52,6 +52,7 @@ POOLS: dict[str, Pool | None] = {
     "mean": None,
     "top": top_places(100),
     "exp": log_mean_exp(1.0),
+    "attention": attention,
 }
 BAND_PX, MOST_KEPT_BYTES = 256, 4 << 30
 
@@ -126,7 +127,9 @@ def of_bagnet(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Name and probabilities of test for each way to ask a BagNet that is trained on a share."""
     torch.set_num_threads(args.threads)
-    model = placed(BagNet(FIELD_PX, 2, args.width, (1, 1, 1, 1), SHORT_TRAINING_MOMENTUM), "cpu")
+    n_outputs = 3 if args.pool == "attention" else 2
+    model = BagNet(FIELD_PX, n_outputs, args.width, (1, 1, 1, 1), SHORT_TRAINING_MOMENTUM)
+    model = placed(model, "cpu")
     images = map(opened, range(len(labels)))
     ask = partial(local_contrast, model, patch_px=PATCH_PX, scale=scale)
     guide = timed("contrast of patches", lambda: list(map(ask, images)))
@@ -182,7 +185,8 @@ def warm_up(
             pixels += [image.read(*box) for box in whole]
             counts.append(len(whole))
         found = model(scale.tensor(np.stack(pixels), "cpu")).split(counts)
-        logits = torch.stack([part.mean(dim=0) for part in found])
+        pool = POOLS[args.pool] if args.pool == "attention" else None
+        logits = torch.stack([pool(part) if pool else part.mean(dim=0) for part in found])
         loss = functional.cross_entropy(logits, torch.from_numpy(images.labels[rows]))
         optimizer.zero_grad()
         loss.backward()

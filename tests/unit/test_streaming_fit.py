@@ -1,5 +1,6 @@
 """A streamed training is the ordinary one, whatever norm, pool and number of images."""
 
+import math
 from functools import partial
 
 import numpy as np
@@ -23,10 +24,15 @@ from patchbench.streaming import (
     stream_gradients,
     stream_logits,
 )
-from patchbench.streaming.pools import log_mean_exp, top_places, top_share
+from patchbench.streaming.pools import attention, log_mean_exp, top_places, top_share
 from patchbench.windows import ArrayWindows
 
-POOLS = {"mean": None, "top": top_share(0.03), "exp": log_mean_exp(2.0)}
+POOLS = {
+    "mean": None,
+    "top": top_share(0.03),
+    "exp": log_mean_exp(2.0),
+    "attention": attention,  # of 2 classes; the third number is the weight
+}
 
 
 def network(norm: str = "channels", width: int = 2) -> BagNet:
@@ -58,6 +64,7 @@ def apart(found: Tensor, wanted: Tensor) -> float:
     [
         ("mean", torch.float64, 1e-9),
         ("top", torch.float64, 1e-9),
+        ("attention", torch.float64, 1e-9),
         ("exp", torch.float32, 1e-3),
     ],
 )
@@ -91,6 +98,13 @@ def test_tiles_without_a_place_that_counts_are_left_out():
     few = stream_gradients(model, image, loss, 25, pool=top_share(0.001))
     assert 1 <= few.n_backward <= 3 < few.n_tiles  # one place of each class
     assert stream_gradients(model, image, loss, 25).n_backward == few.n_tiles
+
+
+def test_attention_is_a_mean_weighted_by_what_places_say_of_themselves():
+    evidence = torch.tensor([[[1.0, 2.0, 0.0], [3.0, -2.0, math.log(3.0)]]])
+    torch.testing.assert_close(attention(evidence), torch.tensor([2.5, -1.0]))
+    evidence[..., -1] = 7.0
+    torch.testing.assert_close(attention(evidence), evidence[0, :, :-1].mean(dim=0))
 
 
 def test_a_channel_norm_is_that_of_each_place_and_survives_folding():

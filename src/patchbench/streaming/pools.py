@@ -61,6 +61,26 @@ def top_places(n_places: int) -> Pool:
     return pool
 
 
+def attention(evidence: Tensor) -> Tensor:
+    """Mean of the logits, where each place says itself how much it counts.
+
+    For a network with one output more than there are classes: the last number of a place, by a
+    softmax over all places, is its weight. It is linear attention over logits, after Ilse, Tomczak
+    & Welling, "Attention-based deep multiple instance learning", ICML 2018.
+
+    Parameters
+    ----------
+    evidence : Tensor, (..., n_classes + 1)
+
+    Returns
+    -------
+    logits : Tensor, (n_classes,)
+    """
+    places = evidence.flatten(0, -2)
+    weights = torch.softmax(places[:, -1], dim=0)
+    return weights @ places[:, :-1]
+
+
 def log_mean_exp(sharpness: float) -> Pool:
     """Mean of the logits on an exponential scale: between the mean and the maximum.
 
