@@ -89,7 +89,11 @@ def matches(path: Path, checksum: str | None) -> bool:
 def _take_shared(checksum: str | None, path: Path) -> bool:
     """Take the file from those that projects share; whether it was there, and undamaged."""
     found = download_cache.shared(checksum)
-    if found is None or not found.is_file() or not matches(found, checksum):
+    try:
+        if found is None or not found.is_file() or not matches(found, checksum):
+            return False
+    except OSError as error:  # somebody else's, and closed to us
+        print(f"{found} is not taken: {error.strerror}")
         return False
     download_cache.put(found, path)
     return True

@@ -1,11 +1,13 @@
 """Downloads against a real server: whole and right, or not there at all."""
 
+import errno
 import gzip
 import threading
 from collections.abc import Callable, Iterator
 from hashlib import md5, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from requests.models import DEFAULT_REDIRECT_LIMIT
@@ -296,6 +298,24 @@ def test_what_is_shared_and_damaged_is_downloaded_again(server, tmp_path, shared
     assert get(server, tmp_path / "two" / "a", "/a").read_bytes() == CONTENT
     assert kept.read_bytes() == CONTENT
     assert len(server.asked) == 2
+
+
+def test_what_is_shared_and_cannot_be_read_is_downloaded(
+    server, tmp_path, shared, monkeypatch, capsys
+) -> None:
+    server.answers["/a"] = sending(CONTENT)
+    get(server, tmp_path / "one" / "a", "/a")
+    (kept,) = shared.iterdir()
+    whole = Path.open
+
+    def closed(self: Path, *told: Any, **options: Any) -> Any:
+        if self == kept:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return whole(self, *told, **options)
+
+    monkeypatch.setattr(Path, "open", closed)
+    assert get(server, tmp_path / "two" / "a", "/a").read_bytes() == CONTENT
+    assert f"{kept} is not taken: Permission denied" in capsys.readouterr().out
 
 
 def test_a_file_without_a_checksum_is_not_shared(server, tmp_path, shared) -> None:
