@@ -53,6 +53,18 @@ def test_every_method_is_named_beside_its_line() -> None:
         assert "resnet18 (whole image)" in found and "bagnet17" in found
 
 
+def test_chance_is_drawn_and_named_where_the_scale_goes_that_far() -> None:
+    study = study_of("shuffle")
+    fallen = study.experiments.assign(value=lambda rows: rows["value"] - 0.5)
+    for values, reached in ((study.experiments, False), (fallen, True)):
+        figure = shuffle_curves.draw(replace(study, experiments=values), "scenes")
+        lines = [
+            line for ax in figure.axes for line in ax.lines if list(line.get_ydata()) == [0.5] * 2
+        ]
+        assert bool(lines) == reached
+        assert ("chance" in [text.get_text() for text in texts(figure)]) == reached
+
+
 def test_methods_that_are_not_drawn_are_named_and_a_cnn_always_is() -> None:
     found = words("blackout_curves")
     assert "not drawn: bagnet33" in found

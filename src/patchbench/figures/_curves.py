@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from patchbench import experiment_results
+from patchbench.figures import _chance as chance
 from patchbench.figures import _style as style
 from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside
 from patchbench.study import WHOLE_IMAGE, Study
@@ -31,6 +32,7 @@ def side_by_side(
     axes: tuple[str, str],
     named: tuple[str, str],
     reason: str,
+    guess: float | None = None,
 ) -> Figure:
     """Draw the figure.
 
@@ -48,6 +50,8 @@ def side_by_side(
         Title and footer.
     reason : str
         Why there is nothing to draw, where there is nothing.
+    guess : float or None
+        What chance would reach.
     """
     labels = shown(frame)
     height = max(2.1, NAME_IN * (len(labels) + 1))
@@ -67,7 +71,7 @@ def side_by_side(
         ax = style.panel(fig, left, _TOP_IN, width, height)
         style.write(fig, left, _TOP_IN - 0.14, heading, fontsize=style.TEXT_PT)
         last = i + 1 == len(panels)
-        _panel(ax, study, drawn, policy, names_in if last else None)
+        _panel(ax, study, drawn, policy, guess, names_in if last else None)
         ax.set(xlabel=axes[0], ylabel="" if i else axes[1])
         if i:
             ax.tick_params(labelleft=False)
@@ -75,7 +79,12 @@ def side_by_side(
 
 
 def _panel(
-    ax: Axes, study: Study, frame: pd.DataFrame, policy: str, names_in: float | None
+    ax: Axes,
+    study: Study,
+    frame: pd.DataFrame,
+    policy: str,
+    guess: float | None,
+    names_in: float | None,
 ) -> None:
     amounts = sorted(set(frame["amount"]))
     values = frame[["value", "low", "high"]].to_numpy(dtype=float)
@@ -86,7 +95,7 @@ def _panel(
     ax.grid(visible=False, axis="x")
     lines = experiment_results.methods(frame)
     marks = {method["label"]: style.mark(study, method) for method in lines}
-    ends = {}
+    ends = {} if guess is None else chance.line(ax, guess)
     for i, name in enumerate(marks):
         rows = frame[(frame["label"] == name) & (frame["policy"] == policy)].sort_values("amount")
         if rows.empty:
@@ -101,7 +110,7 @@ def _panel(
         left, right = ax.get_xlim()
         ends[name] = ((float(x[-1]) - left) / (right - left), float(y[-1]))
     if names_in is not None:
-        names_beside(ax, marks, ends, names_in)
+        names_beside(ax, marks | {chance.CHANCE: chance.MARK}, ends, names_in)
 
 
 def left_out(frame: pd.DataFrame) -> list[str]:

@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from patchbench import results_table as results
 from patchbench.evaluation import preferred_fusion
+from patchbench.figures import _chance as chance
 from patchbench.figures import _style as style
 from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside, without_bars
 from patchbench.study import WHOLE_IMAGE, Study
@@ -28,7 +29,6 @@ _AUC, _ACCURACY = "auc_macro", "accuracy"
 _METRICS = {_AUC: "AUC-ROC", _ACCURACY: "Accuracy"}
 _MAX_LINES, _LEFT_IN, _BETWEEN_IN, _MAX_NAMES_IN = 16, 0.5, 0.42, 1.3
 _ROWS_APART_IN, _MARGIN = 0.3, 0.32  # margin beside the outer sizes, in log2 px
-_CHANCE, _CHANCE_MARK = "chance", style.Mark(style.MUTED, "", (0, (1, 2)), False, 1)
 Marks = dict[Any, style.Mark]
 Ends = dict[str, tuple[float, float]]
 """Where each line ends: fraction of the axes' width, value."""
@@ -146,12 +146,12 @@ def _panel(
         style.blank(ax, f"No {level}-level {name} of a known patch size in this study.")
         return
     _frame(ax, of_metric, sizes)
-    chance = _chance(ax) if metric == _AUC else {}
+    guess = chance.line(ax, results.CHANCE_AUC) if metric == _AUC else {}
     # variants of all lines, so that a line has the same dashes in every panel
     variants = sorted(set(shown["variant"]) - {""})
     marks = {line: _mark(study, own, variants) for line, own in rows.groupby("line")}
-    ends = _lines(ax, marks, rows, sizes, lines) | _bands(ax, marks, rows) | chance
-    names_beside(ax, marks | {_CHANCE: _CHANCE_MARK}, ends, names_in)
+    ends = _lines(ax, marks, rows, sizes, lines) | _bands(ax, marks, rows) | guess
+    names_beside(ax, marks | {chance.CHANCE: chance.MARK}, ends, names_in)
 
 
 def _about_sizes(sizes: np.ndarray) -> str:
@@ -208,13 +208,6 @@ def _frame(ax: Axes, shown: pd.DataFrame, sizes: np.ndarray) -> None:
     ax.xaxis.set_major_locator(FixedLocator(ticks))
     ax.set_xticklabels([f"{2**tick:.0f}" for tick in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
-
-
-def _chance(ax: Axes) -> Ends:
-    """Draw what guessing would reach."""
-    ax.axhline(results.CHANCE_AUC, color=_CHANCE_MARK.color, linewidth=0.9,
-               linestyle=_CHANCE_MARK.dash, zorder=1.5)  # fmt: skip
-    return {_CHANCE: (1.0, results.CHANCE_AUC)}
 
 
 def _lines(ax: Axes, marks: Marks, rows: pd.DataFrame, sizes: np.ndarray, order: list[str]) -> Ends:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from patchbench import results_table as results
 from patchbench import sweep_results
+from patchbench.figures import _chance as chance
 from patchbench.figures import _style as style
 from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside, without_bars
 from patchbench.study import Study
@@ -19,7 +20,7 @@ CAPTION = (
     "characteristic (ROC) curve, each patch scored by the label of its image; below: log-loss. "
     "Left: tenths of the patches by their saliency, the Grad-CAM evidence of a whole-image network "
     "relative to the mean of the image. Right: by the share of the patch that true object masks "
-    "cover. Bars: 95 % bootstrap intervals over test images; dotted lines: guessing."
+    "cover. Bars: 95 % bootstrap intervals over test images; dotted lines: chance."
 )
 _BY = {
     "saliency": "Tenth of patches by saliency, least first",
@@ -32,8 +33,7 @@ _WHY_NOT = {
 }
 _WRONG, _ALL = "background_among_confident_wrong", "background_among_all"
 _MAX_LINES, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROWS_APART_IN = 10, 0.5, 0.32, 0.36, 0.26
-_MAX_NAMES_IN, _MAX_TOLD, _CHANCE = 1.3, 3, "guessing"
-_CHANCE_MARK = style.Mark(style.MUTED, "", (0, (1, 2)), False, 1)
+_MAX_NAMES_IN, _MAX_TOLD = 1.3, 3
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
@@ -69,7 +69,7 @@ def draw(study: Study, dataset: str) -> Figure:
         ax = style.panel(fig, 0.3, _TOP_IN, style.WIDTH_IN - 0.6, 2 * height)
         style.blank(ax, "No votes were told apart on this dataset.")
         return fig
-    named = [style.text_width_in(name) for name in (*lines[:_MAX_LINES], _CHANCE)]
+    named = [style.text_width_in(name) for name in (*lines[:_MAX_LINES], chance.CHANCE)]
     names_in = min(max(named), _MAX_NAMES_IN)
     present = [by for by in _BY if (shown["by"] == by).any()]
     room = style.WIDTH_IN - _LEFT_IN - LEADER_IN - names_in - 0.06
@@ -119,16 +119,12 @@ def _panel(
     """One measure by one kind of group; limits are those of all panels of the measure."""
     own = rows[rows["by"] == by]
     bins = sorted(set(own["bin"]))
-    chance = _chance(study, dataset, str(rows["measure"].iloc[0]))
-    _frame(ax, rows, bins, chance)
+    guess = _guess(study, dataset, str(rows["measure"].iloc[0]))
+    _frame(ax, rows, bins, guess)
     _ticks(ax, own, by, bins)
-    ends: dict[str, tuple[float, float]] = {}
-    if chance is not None:
-        ax.axhline(chance, color=_CHANCE_MARK.color, linewidth=0.9, linestyle=_CHANCE_MARK.dash,
-                   zorder=1.5)  # fmt: skip
-        ends[_CHANCE] = (1.0, chance)
+    ends = {} if guess is None else chance.line(ax, guess)
     names = list(dict.fromkeys(own["label"]))
-    marks = {_CHANCE: _CHANCE_MARK}
+    marks = {chance.CHANCE: chance.MARK}
     aside = np.linspace(-0.5, 0.5, len(names)) * min(0.4, 0.1 * (len(names) - 1))
     left, right = ax.get_xlim()
     for name, shift in zip(names, aside, strict=True):
@@ -147,7 +143,7 @@ def _panel(
         names_beside(ax, marks, ends, names_in)
 
 
-def _chance(study: Study, dataset: str, measure: str) -> float | None:
+def _guess(study: Study, dataset: str, measure: str) -> float | None:
     """What guessing would reach: every class alike."""
     if measure == "auc_macro":
         return results.CHANCE_AUC
@@ -155,8 +151,8 @@ def _chance(study: Study, dataset: str, measure: str) -> float | None:
     return float(np.log(n_classes)) if n_classes else None
 
 
-def _frame(ax: Axes, rows: pd.DataFrame, bins: list[int], chance: float | None) -> None:
-    ends = [] if chance is None else [chance]
+def _frame(ax: Axes, rows: pd.DataFrame, bins: list[int], guess: float | None) -> None:
+    ends = [] if guess is None else [guess]
     values = np.array([*ends, *rows["value"], *rows["low"], *rows["high"]])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     pad = max(0.01, 0.05 * (high - low))

@@ -11,7 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from patchbench import experiment_results
+from patchbench.figures import _chance as chance
 from patchbench.figures import _style as style
+from patchbench.results_table import CHANCE_AUC
 from patchbench.study import WHOLE_IMAGE, Study
 
 NEEDS = {"benchmark.experiments": ("spatial_blackout", "channel_blackout")}
@@ -23,7 +25,7 @@ CAPTION = (
     "rescaled (mean over what is left) or not (what is gone counts as zero, so logits shrink). "
     "Values are means over draws. Light bands: 95 % bootstrap intervals over test images; dark "
     "bands: the middle 95 % of single draws; both for random removal only. Points: every second "
-    "patch of a checkerboard, every second channel."
+    "patch of a checkerboard, every second channel. " + chance.TOLD
 )
 _KINDS = ("spatial_blackout", "channel_blackout")
 _MAX_METHODS, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROW_IN, _APART_IN = 4, 0.5, 0.5, 0.6, 1.3, 0.42
@@ -71,7 +73,6 @@ _LINES: dict[str, tuple[Line, ...]] = {
              kind=_KINDS[1]),
     ),
 }  # fmt: skip
-_GUESSING = "guessing"
 # the smallest range of an axis: differences below a hundredth are not drawn large
 _LEAST = {"auc_macro": 0.08, "log_loss": 0.3}
 
@@ -86,7 +87,7 @@ def draw(study: Study, dataset: str) -> Figure:
     frame = data(study, dataset)
     shown = _shown(experiment_results.methods(frame))
     footer = _facts(study, dataset, frame, shown)
-    below, keys = _ROW_IN + _APART_IN, style.KEY_LINE_IN * 6 + 0.16
+    below, keys = _ROW_IN + _APART_IN, style.KEY_LINE_IN * 7 + 0.16
     n_rows = max(1, len(shown))
     fig = style.figure(_TOP_IN + below * n_rows + keys + style.footer_in(footer))
     style.title(fig, f"{dataset}: image decisions when patches or channels are taken away")
@@ -152,14 +153,13 @@ def _panel(ax: Axes, rows: pd.DataFrame, heading: str, guess: float) -> None:
         for ends, alpha in (("", 0.15), ("draw_", 0.3)):
             ax.fill_between(x, own[f"{ends}low"], own[f"{ends}high"], color=line.color,
                             alpha=alpha, linewidth=0, zorder=1.5)  # fmt: skip
-    if measure == "log_loss":
-        ax.axhline(guess, color=style.MUTED, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1.2)
     ax.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
     ax.set_xticklabels(["0", "0.25", "0.5", "0.75", "1"])
     ax.margins(y=0.08)
     low, high = ax.get_ylim()
     short = max(0.0, _LEAST[measure] - (high - low)) / 2
     ax.set_ylim(low - short, high + short)
+    chance.line(ax, guess if measure == "log_loss" else CHANCE_AUC)
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ax.yaxis.set_label_coords(-0.2, 0.5)
 
@@ -183,8 +183,7 @@ def _keys(fig: Figure, heading: str, left: float, top: float) -> None:
         look: dict[str, Any] = {"linestyle": line.dash, "color": line.color}
         look |= {"marker": "D", "markersize": 3.2, "linestyle": "none"} if point else {}
         handles.append((line.name, look))
-    if heading == _COLUMNS[2]:
-        handles.append((_GUESSING, {"linestyle": (0, (1, 2)), "color": style.MUTED}))
+    handles.append((chance.CHANCE, {"linestyle": chance.MARK.dash, "color": chance.MARK.color}))
     for i, (name, look) in enumerate(handles):
         y = top + style.KEY_LINE_IN * (i + 0.5)
         ends = [left, left + 0.26] if look["linestyle"] != "none" else [left + 0.13]

@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from patchbench import plugins, sweep_results
+from patchbench.figures import _chance as chance
 from patchbench.figures import _style as style
 from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside
+from patchbench.results_table import CHANCE_AUC
 from patchbench.study import NONE, Study
 
 NEEDS = {"benchmark.detectors": 1}
@@ -20,7 +22,7 @@ CAPTION = (
     "val, named above each row. Thin line: all patches kept. Grey: as many dropped at random, mean "
     "of five lots, with the paired 95 % interval of its difference to keeping all; black, dashed: "
     "the true masks. Filled points: the paired 95 % interval of the difference to random "
-    "excludes zero, one comparison at a time; small dots: it does not."
+    "excludes zero, one comparison at a time; small dots: it does not. " + chance.TOLD
 )
 _APPLIED = {"train": "Dropped in training only", "both": "Dropped in training and in test"}
 _MAX_METHODS, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROWS_APART_IN = 3, 0.58, 0.36, 0.62, 0.42
@@ -99,9 +101,10 @@ def _panel(ax: Axes, study: Study, rows: pd.DataFrame, applied: str, names_in: f
     _frame(ax, dropping, plain)
     own = dropping[(dropping["applied"] == applied) & dropping["value"].notna()]
     marks = {name: _mark(study, name) for name in sorted(set(own["detector"]))}
+    marks[chance.CHANCE] = chance.MARK
     marks[_KEEP_ALL] = style.Mark(style.MUTED, "", "-", False, 1)
     ax.axhline(plain, color=style.MUTED, linewidth=0.7, zorder=1.6)
-    ends = {_KEEP_ALL: (1.0, plain)}
+    ends = {_KEEP_ALL: (1.0, plain)} | chance.line(ax, CHANCE_AUC)
     left, right = ax.get_xlim()
     for name, line in own.groupby("detector"):
         line = line.sort_values("fraction")
@@ -120,8 +123,8 @@ def _panel(ax: Axes, study: Study, rows: pd.DataFrame, applied: str, names_in: f
 
 
 def _frame(ax: Axes, rows: pd.DataFrame, plain: float) -> None:
-    chance = rows["detector"] == sweep_results.RANDOM
-    band = rows.loc[chance, ["difference_low", "difference_high"]].to_numpy().ravel() + plain
+    drawn = rows["detector"] == sweep_results.RANDOM
+    band = rows.loc[drawn, ["difference_low", "difference_high"]].to_numpy().ravel() + plain
     values = np.array([plain, *rows["value"], *band])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     pad = max(0.005, 0.06 * (high - low))

@@ -150,4 +150,5 @@ def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
     rule = preferred_fusion(ours.loc[ours["kind"] == "patch", "fusion"])
     sources = "; ".join(dict.fromkeys(frame.loc[frame["where"] == _PUBLISHED, "source"]))
     more = [f"fusion of patch methods: {rule}"] if len(ours) else []
+    more.append(f"chance: 0.5 % published, {1 / len(study.datasets[dataset]['classes']):.0%} here")
     return style.facts(study, dataset, *more, f"published, n = 50,000 images: {sources}")

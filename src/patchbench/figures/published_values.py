@@ -71,6 +71,7 @@ def _legend(fig: Figure, left: float) -> None:
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
     pairs = dict(zip(frame["method"].map(literature.NAMES), frame["entry"], strict=True))
-    return style.facts(
-        study, dataset, *(f"{name} is {entry} here" for name, entry in pairs.items())
-    )
+    n_classes = len(study.datasets[dataset]["classes"])
+    chance = f"chance: accuracy {1 / n_classes:.2f}, log-loss {np.log(n_classes):.2f}"
+    told = [f"{name} is {entry} here" for name, entry in pairs.items()]
+    return style.facts(study, dataset, *told, chance)

@@ -4,9 +4,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from patchbench import experiment_results
+from patchbench.figures import _chance as chance
 from patchbench.figures import _curves
 from patchbench.figures import _style as style
 from patchbench.figures._labels import without_bars
+from patchbench.results_table import CHANCE_AUC
 from patchbench.study import Study
 
 NEEDS = {"benchmark.experiments": ("shuffle",)}
@@ -17,7 +19,7 @@ CAPTION = (
     "only what lies across the borders of tiles, and what patches overlap unevenly; one that "
     "needs the arrangement falls. Bars: 95 % bootstrap intervals over test images of the mean over "
     "draws. Large points: the paired 95 % interval of the difference to the untouched image "
-    "excludes zero, one comparison at a time; small dots: it does not."
+    "excludes zero, one comparison at a time; small dots: it does not. " + chance.TOLD
 )
 _KIND = "shuffle"
 _PANELS = {"shuffled": "Tiles shuffled", "shuffled_and_turned": "Tiles shuffled and turned"}
@@ -41,6 +43,7 @@ def draw(study: Study, dataset: str) -> Figure:
         ("Tiles per side", "Image AUC-ROC"),
         (title, _facts(study, dataset, frame)),
         "No images were shuffled on this dataset.",
+        CHANCE_AUC,
     )
 
 
