@@ -6,8 +6,6 @@ from patchbench.figures import _style as style
 
 CHANCE = "chance"
 MARK = style.Mark(style.MUTED, "", (0, (1, 2)), False, 1)
-TOLD = "Dotted line: chance; without it the scale does not go that far."
-"""For captions."""
 
 
 def line(ax: Axes, value: float) -> dict[str, tuple[float, float]]:

@@ -25,7 +25,8 @@ CAPTION = (
     "rescaled (mean over what is left) or not (what is gone counts as zero, so logits shrink). "
     "Values are means over draws. Light bands: 95 % bootstrap intervals over test images; dark "
     "bands: the middle 95 % of single draws; both for random removal only. Points: every second "
-    "patch of a checkerboard, every second channel. " + chance.TOLD
+    "patch of a checkerboard, every second channel. "
+    "Dotted line: chance; without it the scale does not go that far."
 )
 _KINDS = ("spatial_blackout", "channel_blackout")
 _MAX_METHODS, _LEFT_IN, _BETWEEN_IN, _TOP_IN, _ROW_IN, _APART_IN = 4, 0.5, 0.5, 0.6, 1.3, 0.42
