@@ -32,6 +32,18 @@ def with_config(study: Study, **keys: Any) -> Study:
     return replace(study, run=study.run | {"config": study.run["config"] | keys})
 
 
+def test_claims_on_images_of_one_group_cannot_be_told(study: Study) -> None:
+    images = study.predictions[["dataset", "image_id"]].drop_duplicates()
+    together = replace(study, images=images.assign(group="all of one scene"))
+    for measure, place in (("accuracy", 0), ("log_loss", 5)):
+        alone, grouped = (claims(own, "scenes")[place] for own in (study, together))
+        assert alone.measure == grouped.measure == measure
+        assert alone.found is not None and grouped.found is not None
+        assert grouped.found.value == alone.found.value
+        assert np.isnan([grouped.found.low, grouped.found.high]).all()
+        assert grouped.verdict == "cannot be told"
+
+
 def test_every_published_accuracy_and_loss_has_ours_beside_it(study: Study) -> None:
     frame = compared(study, "scenes")
     assert len(frame) == 12
