@@ -30,6 +30,9 @@ class Difference:
 def difference(draws: np.ndarray, other: np.ndarray) -> Difference:
     """How much higher one method is than another, from draws of the same images.
 
+    Draws that all agree on one difference know no p, as they know no interval: they tell that
+    images are few or alike, not how sure it is. Where they agree on none, p is 1.
+
     Parameters
     ----------
     draws, other : float array, (1 + n_draws,)
@@ -39,13 +42,11 @@ def difference(draws: np.ndarray, other: np.ndarray) -> Difference:
     drawn = apart[1:][np.isfinite(apart[1:])]
     if not np.isfinite(apart[0]):
         return Difference(reason="not defined on these images")
-    if len(drawn) == 0:
-        p = np.nan
-    else:
+    found, p = interval(apart[1:]), np.nan
+    if not np.isnan(found.low) or (len(drawn) and not drawn.any()):
         # one is added to both counts, so that no number of draws gives a p of 0
         side = min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1
         p = min(1.0, 2 * side / (len(drawn) + 1))
-    found = interval(apart[1:])
     return Difference(float(apart[0]), found.low, found.high, float(p), found.n_draws, found.reason)
 
 

@@ -92,6 +92,13 @@ def test_a_method_does_not_differ_from_itself() -> None:
     assert np.isnan([same.low, same.high]).all() and same.reason.startswith("no interval")
 
 
+def test_draws_that_all_agree_on_a_difference_know_no_p() -> None:
+    ahead = difference(np.ones(2001), np.zeros(2001))  # right against wrong, on three images say
+    assert ahead.value == 1.0
+    assert np.isnan([ahead.low, ahead.high, ahead.p]).all()
+    assert ahead.reason == "no interval: the draws of images all give the same value"
+
+
 def test_without_an_interval_stands_how_many_draws_know_the_difference() -> None:
     draws = np.append(np.linspace(0.4, 0.6, 39), [np.nan] * 162)
     found = difference(draws, np.full(201, 0.3))
