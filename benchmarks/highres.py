@@ -63,7 +63,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     n_images = args.train + args.val + args.test
-    scenes = Dataset(image_size_px=args.side, seed=args.seed, n_images=n_images)
+    told = {"seed": args.seed, "n_images": n_images, "n_telling": args.telling}
+    scenes = Dataset(image_size_px=args.side, **told)
     labels = np.array([scenes.label(i) for i in range(n_images)])
     rows = np.split(np.arange(n_images), [args.train, args.train + args.val])
     print(f"{n_images} scenes of {args.side:,} px, {args.test} for the test", flush=True)
@@ -89,6 +90,7 @@ def asked() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--side", type=int, default=1024, help="px")
+    parser.add_argument("--telling", type=int, default=8, help="bodies that tell the class")
     parser.add_argument("--train", type=int, default=64, help="images")
     parser.add_argument("--val", type=int, default=16, help="images")
     parser.add_argument("--test", type=int, default=48, help="images")

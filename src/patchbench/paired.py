@@ -8,6 +8,7 @@ from patchbench.bootstrap import N_DRAWS, interval
 
 # Holm multiplies p by the number of tests; so many draws each keep the smallest one below 0.05
 _DRAWS_PER_TEST = 80
+_ROUNDING = 1e-12
 _MOST_WEIGHTS = 1 << 27  # float32, so half a GiB
 
 
@@ -30,8 +31,8 @@ class Difference:
 def difference(draws: np.ndarray, other: np.ndarray) -> Difference:
     """How much higher one method is than another, from draws of the same images.
 
-    Draws that all agree on one difference know no p, as they know no interval: they tell that
-    images are few or alike, not how sure it is. Where they agree on none, p is 1.
+    Draws that agree on one difference know no p, as they know no interval: they tell that images
+    are few or alike, not how sure it is. Where they agree that there is none, p is 1.
 
     Parameters
     ----------
@@ -39,14 +40,15 @@ def difference(draws: np.ndarray, other: np.ndarray) -> Difference:
         The value on the images as they are, then on each draw.
     """
     apart = draws - other
+    apart[np.abs(apart) < _ROUNDING] = 0.0
     drawn = apart[1:][np.isfinite(apart[1:])]
     if not np.isfinite(apart[0]):
         return Difference(reason="not defined on these images")
-    found, p = interval(apart[1:]), np.nan
-    if not np.isnan(found.low) or (len(drawn) and not drawn.any()):
-        # one is added to both counts, so that no number of draws gives a p of 0
-        side = min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1
-        p = min(1.0, 2 * side / (len(drawn) + 1))
+    # one is added to both counts, so that no number of draws gives a p of 0
+    side = min((drawn <= 0).sum(), (drawn >= 0).sum()) + 1
+    found, p = interval(apart[1:]), min(1.0, 2 * side / (len(drawn) + 1))
+    if np.isnan(found.low) and (p < 1 or len(drawn) == 0):
+        p = np.nan
     return Difference(float(apart[0]), found.low, found.high, float(p), found.n_draws, found.reason)
 
 

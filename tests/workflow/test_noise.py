@@ -46,7 +46,9 @@ def test_random_removal_is_compared_with_itself_keeping_all_with_nothing(
     others = sweep[sweep["detector"] != "none"]
     known = others[others["difference_low"].notna()]
     assert known["difference"].between(known["difference_low"], known["difference_high"]).all()
-    assert (others.loc[others["difference_low"].isna(), "p"] == 1).all()  # nothing changed
+    unknown = others[others["difference_low"].isna()]
+    assert (unknown.loc[unknown["difference"] == 0, "p"] == 1).all()  # nothing changed
+    assert unknown.loc[unknown["difference"] != 0, "p"].isna().all()
     assert others["p"].between(0, 1).all()
 
 
