@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from patchbench.cost import status_mib
 from patchbench.errors import UserError
 
 DONE, MEMORY, TIME, FAILED = "measured", "out of memory", "too long", "failed"
@@ -195,9 +196,3 @@ def peak_since() -> Callable[[], float]:
     with suppress(OSError):  # where it is not allowed, the peak is that of the whole life
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     return lambda: status_mib("VmHWM")
-
-
-def status_mib(name: str) -> float:
-    """A size of this process as Linux tells it, for example ``VmRSS``, in MiB."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from patchbench.comparison import (
+    ALIKE,
     APART,
     CHANGED,
     COSTS,
@@ -52,6 +53,7 @@ def summary(frame: pd.DataFrame) -> str:
         rest = [
             f"{count[verdict]} {words}"
             for verdict, words in (
+                (ALIKE, "changed by as much in every draw of images, so that no p is known"),
                 (SAME, "changed within noise"),
                 (IDENTICAL, "decide identically, to the last bit"),
                 (UNDEFINED, "have no AUC on one side"),

@@ -22,6 +22,7 @@ from patchbench.machine import commit, host
 from patchbench.written import bytes_written
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_STATUS_PATH = Path("/proc/self/status")
 SPREAD_PERCENT = (50, 5, 95)  # of repeated timings: middle, lower end, upper end
 
 Lap = tuple[int, float]
@@ -146,8 +147,21 @@ def rates(work: Work, work_s: float) -> dict[str, float | int | None]:
 
 def peak_rss_mib() -> float:
     """Most memory that this process has held, or one that it started and that has ended, MiB."""
-    who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
-    return max(resource.getrusage(each).ru_maxrss for each in who) * _RSS_UNIT / 2**20
+    children_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _RSS_UNIT / 2**20
+    return max(_own_peak_mib(), children_mib)
+
+
+def _own_peak_mib() -> float:
+    if _STATUS_PATH.exists():
+        # ru_maxrss survives exec: it would be what the Snakemake held that started this process
+        return status_mib("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 2**20
+
+
+def status_mib(name: str) -> float:
+    """A size of this process as Linux tells it, for example ``VmRSS``, in MiB."""
+    lines = _STATUS_PATH.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
 def _cpu_s() -> float:

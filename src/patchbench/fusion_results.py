@@ -15,6 +15,7 @@ from patchbench.study import NONE, Study
 
 ALPHA = 0.05
 BETTER, WORSE, SAME, RIVAL = "better", "worse", "same", "rival"
+UNTOLD = "untold"  # draws of images do not tell how sure the difference is
 
 
 def compared(study: Study, dataset: str) -> pd.DataFrame:
@@ -29,8 +30,8 @@ def compared(study: Study, dataset: str) -> pd.DataFrame:
         Columns of a method, ``fusion``, ``rival``, ``difference``, ``low``, ``high`` (of image
         AUC, paired; of several seeds of the mean), ``p``, ``sd`` of the differences over seeds,
         ``n_seeds``, ``p_adjusted`` over the rules of the method (Holm), ``verdict``:
-        better or worse than the rival, the same (not told apart), or the rival itself;
-        ``label``; and ``on_embeddings``, whether the rule needs no classifier.
+        better or worse than the rival, the same (not told apart), untold (no p is known), or the
+        rival itself; ``label``; and ``on_embeddings``, whether the rule needs no classifier.
     """
     rows = study.fusion_tests[study.fusion_tests["dataset"] == dataset]
     rows = rows.assign(
@@ -48,7 +49,9 @@ def compared(study: Study, dataset: str) -> pd.DataFrame:
     frame["label"] = [results.label(study, _named(row)) for row in frame.to_dict("records")]
     frame["p_adjusted"], frame["verdict"] = float("nan"), SAME
     frame.loc[frame["fusion"] == frame["rival"], "verdict"] = RIVAL
-    asked = (frame["verdict"] != RIVAL) & frame["p"].notna()
+    other = frame["verdict"] != RIVAL
+    asked = other & frame["p"].notna()
+    frame.loc[other & ~asked, "verdict"] = UNTOLD
     for _, own in frame[asked].groupby(results.METHOD):
         frame.loc[own.index, "p_adjusted"] = holm(own["p"].to_numpy())
     apart = frame["p_adjusted"] < ALPHA

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from patchbench import plugins
-from patchbench.apart import Tell, peak_since, status_mib
+from patchbench.apart import Tell, peak_since
+from patchbench.cost import status_mib
 from patchbench.devices import resolve
 from patchbench.windows.repeated import RepeatedWindows
 

@@ -6,7 +6,8 @@ bootstrap", 1993); McNemar's exact test of accuracies; DeLong's test where there
 Holm's adjustment over all methods. Pure functions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from patchbench import results_table as results
 from patchbench import tables
 from patchbench.auc import auc_draws
 from patchbench.bootstrap import N_DRAWS
-from patchbench.decisions import Decided, Decisions, Draws
+from patchbench.decisions import PLACE, Decided, Decisions, Draws
 from patchbench.delong import delong_test
 from patchbench.metrics import ONE_CLASS, share_draws
 from patchbench.paired import difference, holm, mcnemar
@@ -25,6 +26,8 @@ from patchbench.study import NONE, Study
 ALL_SEEDS = -1
 MEASURES = ("auc_macro", "accuracy")
 DELONG, MCNEMAR = "delong", "mcnemar"
+BOOTSTRAP = "paired bootstrap"
+_IN_WORDS = {MCNEMAR: "McNemar", DELONG: "DeLong"}
 
 
 def reference(study: Study, found: Decisions) -> Decided | None:
@@ -98,7 +101,11 @@ def _against(
                 row |= _bootstrapped(*apart)
             else:
                 row |= _UNDEFINED | {"reason": "its test images are not those of the reference"}
-            yield row | _second(found, measure, method, other, among if seed >= 0 else [])
+            row |= _second(found, measure, method, other, among if seed >= 0 else [])
+            if row["second_test"] == DELONG and np.isnan(row["second_p"]):
+                reasons = row["reason"], "no DeLong p: a class has a single image"
+                row["reason"] = "; ".join(filter(None, reasons))
+            yield row
 
 
 _NUMBERS = ("value", "reference_value", "difference", "low", "high", "p")
@@ -127,8 +134,7 @@ def _second(
     if own.shape[1] != 2 or len(np.unique(found.labels)) < 2:
         return nothing
     p = delong_test(found.labels, own[:, 1], rival[:, 1]).p
-    told: dict[str, Any] = {"second_test": DELONG, "second_p": p}
-    return told | ({"reason": "no DeLong p: a class has a single image"} if np.isnan(p) else {})
+    return {"second_test": DELONG, "second_p": p}
 
 
 # ------------------------------------------------------------------------------- reading them
@@ -143,5 +149,32 @@ def verdicts(study: Study, dataset: str, measure: str = "auc_macro") -> pd.DataF
 
 def joint(rows: pd.DataFrame) -> pd.DataFrame:
     """Of tests of one measure each method once: of its only seed, or of all together."""
-    once = rows.sort_values("seed", kind="stable").drop_duplicates(results.METHOD)  # -1 is first
+    once = rows.sort_values("seed", kind="stable").drop_duplicates(PLACE)  # -1 is first
     return once.sort_index(ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The test that a reader is shown: its name, its p and that after Holm, NaN where not known."""
+
+    test: str
+    p: float
+    p_holm: float
+
+
+def judgement(row: Mapping[Any, Any], end: str = "") -> Judgement:
+    """Of the tests of a row the exact one, or DeLong's, where there is one and images are alone.
+
+    These take images as independent. Where images come in groups, only draws of groups tell how
+    sure a difference is, so the paired bootstrap stands.
+
+    Parameters
+    ----------
+    row : mapping
+        Columns of table ``method_tests``, each with ``end`` at the end of its name.
+    """
+    alone = row[f"n_groups{end}"] == row[f"n_images{end}"]
+    if alone and row[f"second_test{end}"] in _IN_WORDS:
+        name = _IN_WORDS[row[f"second_test{end}"]]
+        return Judgement(name, row[f"second_p{end}"], row[f"second_p_holm{end}"])
+    return Judgement(BOOTSTRAP, row[f"p{end}"], row[f"p_holm{end}"])

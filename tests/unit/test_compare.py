@@ -14,7 +14,7 @@ import pytest
 from patchbench import io
 from patchbench.__main__ import main
 from patchbench.auc import macro_auc
-from patchbench.comparison import CHANGED, IDENTICAL, OTHER, OVERLAP, SAME, compare
+from patchbench.comparison import ALIKE, CHANGED, IDENTICAL, OTHER, OVERLAP, SAME, compare
 from patchbench.comparison_costs import changed_costs, changed_text
 from patchbench.comparison_text import summary, text
 from patchbench.errors import UserError
@@ -83,6 +83,22 @@ def test_the_one_method_that_changed_is_found_and_no_other(tmp_path: Path, study
     assert (found["verdict"][1:] == IDENTICAL).all()
     assert summary(found).startswith("Of 3 methods 1 changed beyond noise (Holm, 5 %): bagnet17")
     assert first["difference"] < -0.3 and first["n_changed"] > 10
+
+
+def test_a_change_that_is_the_same_in_every_draw_is_no_noise(tmp_path: Path, study: Study) -> None:
+    def right(rows: pd.DataFrame) -> pd.DataFrame:
+        n = len(rows["probabilities"].iloc[0])
+        return rows.assign(probabilities=[np.eye(n)[label].tolist() for label in rows["label"]])
+
+    def flat(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(probabilities=[np.full(len(p), 1 / len(p)).tolist() for p in
+                                          rows["probabilities"]])  # fmt: skip
+
+    found = both(tmp_path, changed(study, right), changed(study, flat))
+    assert set(found["verdict"]) == {ALIKE} and found["p"].isna().all()
+    assert set(found["difference"]) == {-0.5}
+    said = "3 changed by as much in every draw of images, so that no p is known"
+    assert said in summary(found) and "within noise" not in summary(found)
 
 
 def test_differences_are_those_of_one_bootstrap_and_adjusted_over_what_changed(

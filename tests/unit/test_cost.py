@@ -1,5 +1,6 @@
 """Every job says what it took: bytes, memory, machine, and times that leave the warm-up out."""
 
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +96,21 @@ def test_fetched_files_count_once_and_not_again_when_they_are_there(
         before = bytes_written()
         download.fetch("here", None, tmp_path / "file")
         assert bytes_written() - before == n_bytes
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="told by Linux only")
+def test_memory_of_whoever_started_the_process_is_not_its_own() -> None:
+    held = "held = bytearray(b'1' * (400 << 20)); "
+    ask = "from patchbench.cost import peak_rss_mib; print(peak_rss_mib())"
+    # bash replaces itself by its last command, as it does in a job of Snakemake
+    child = f"{sys.executable} -c {ask!r}"
+    start = f"import subprocess; {held}subprocess.run(['bash', '-c', {child!r}])"
+    found = subprocess.run(
+        [sys.executable, "-c", start], capture_output=True, text=True, check=True
+    )
+    assert 10 < float(found.stdout) < 350
+    found = subprocess.run([sys.executable, "-c", held + ask], capture_output=True, text=True)
+    assert float(found.stdout) > 400
 
 
 def test_without_cuda_there_is_no_gpu(tmp_path: Path) -> None:

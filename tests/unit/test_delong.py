@@ -71,6 +71,38 @@ def test_the_test_is_the_z_test_of_that_covariance(seed: int, n: int, n_levels: 
     assert delong_test(labels, *scores[::-1]).p == pytest.approx(found.p)
 
 
+# Albumin, total protein, K-G score, and whether surgery helped: 43 patients with ovarian cancer of
+# DeLong, DeLong & Clarke-Pearson 1988, as printed in the SAS/STAT 9.22 User's Guide, example 51.8.
+PATIENTS = """
+3.0 5.8 10 0  3.2 6.3 5 1  3.9 6.8 3 1  2.8 4.8 6 0  3.2 5.8 3 1  0.9 4.0 5 0  2.5 5.7 8 0
+1.6 5.6  5 1  3.8 5.7 5 1  3.7 6.7 6 1  3.2 5.4 4 1  3.8 6.6 6 1  4.1 6.6 5 1  3.6 5.7 5 1
+4.3 7.0  4 1  3.6 6.7 4 0  2.3 4.4 6 1  4.2 7.6 4 0  4.0 6.6 6 0  3.5 5.8 6 1  3.8 6.8 7 1
+3.0 4.7  8 0  4.5 7.4 5 1  3.7 7.4 5 1  3.1 6.6 6 1  4.1 8.2 6 1  4.3 7.0 5 1  4.3 6.5 4 1
+3.2 5.1  5 1  2.6 4.7 6 1  3.3 6.8 6 0  1.7 4.0 7 0  3.7 6.1 5 1  3.3 6.3 7 1  4.2 7.7 6 1
+3.5 6.2  5 1  2.9 5.7 9 0  2.1 4.8 7 1  2.8 6.2 8 0  4.0 7.0 7 1  3.3 5.7 6 1  3.7 6.9 5 1
+3.6 6.6  5 1
+"""
+
+
+def test_a_published_example_comes_out_as_printed() -> None:
+    albumin, protein, kg, helped = np.array(PATIENTS.split(), float).reshape(-1, 4).T
+    for scores, area, error, p in (
+        (albumin, 0.7366, 0.0927, 0.9102),
+        (protein, 0.6478, 0.1000, 0.4561),
+    ):
+        found = delong_test(helped.astype(int), scores, -kg)
+        assert (found.auc_a, found.auc_b) == pytest.approx((area, 0.7258), abs=5e-5)
+        errors = np.sqrt(np.diag(found.covariance))
+        assert errors == pytest.approx([error, 0.1028], abs=5e-5)
+        assert found.p == pytest.approx(p, abs=5e-5)
+    # both contrasts with the K-G score at once: chi-square of two degrees of freedom
+    told = delong(helped.astype(bool), np.stack([albumin, protein, -kg]))
+    contrast = np.array([[1, 0, -1], [0, 1, -1]])
+    apart = contrast @ told.auc
+    chi_square = apart @ np.linalg.solve(contrast @ told.covariance @ contrast.T, apart)
+    assert chi_square == pytest.approx(2.5340, abs=5e-5)
+
+
 def test_only_the_order_of_scores_counts() -> None:
     labels, scores = some_scores(1, 60, 2, 50)
     a, b = delong_test(labels, *scores), delong_test(labels, scores[0] ** 3, np.exp(scores[1]))

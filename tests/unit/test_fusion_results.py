@@ -41,6 +41,15 @@ def test_p_are_adjusted_over_the_rules_of_a_method_and_the_rival_is_not_asked() 
     assert list(found["verdict"]) == ["better", "same", "same", "same", "rival"]
 
 
+def test_a_rule_without_a_p_is_not_called_the_same() -> None:
+    one = study([float("nan"), 0.5, 0.5, 0.5, 1.0], [0.5, 0.0, 0.0, 0.0, 0.0])
+    found = fusion_results.compared(one, "scenes").set_index("fusion")
+    assert list(found["verdict"]) == ["untold", "same", "same", "same", "rival"]
+    method = {"patches": "p", "encoder": "e", "classifier": "c", "detector": "none"}
+    (text,) = fusion.sentences(one, "scenes", method)
+    assert "1 is without a p, for draws of images do not tell (a +0.500)" in text
+
+
 def test_the_largest_p_of_the_seeds_counts() -> None:
     both = study([0.001, 0.001, 0.001, 0.5, 1.0], [0.1, -0.1, 0.1, 0.0, 0.0], n_seeds=2)
     tests = both.fusion_tests

@@ -13,6 +13,8 @@ from patchbench import plan_figures, plugins, tables
 from patchbench import results_table as results
 from patchbench.evaluation import metric_rows
 from patchbench.figures import _style as style
+from patchbench.method_tests import verdicts
+from patchbench.metrics import ONE_CLASS
 from patchbench.report import finding, tested
 from patchbench.report.page import render
 from patchbench.seed_means import SeedMeans
@@ -20,6 +22,7 @@ from patchbench.study import Study
 from unit._compared import (
     FLOOR,
     NETWORK,
+    OTHER,
     PATCH,
     answers,
     crowded,
@@ -178,6 +181,54 @@ def test_groups_are_told_of() -> None:
     study = with_tests(decided(made, ("a", "b"), {"scenes": np.repeat(np.arange(10), 3)}))
     assert "take images of one group as independent" in " ".join(tested.gaps(study))
     assert "drawn by group, of which there are 10" in " ".join(finding.findings(study)[0].sentences)
+
+
+def test_where_images_come_in_groups_no_test_is_shown_that_ignores_them() -> None:
+    labels = np.arange(120) % 2
+    made = {
+        ("scenes", m, 0): answers(labels, 2.0 - i, i) for i, m in enumerate((NETWORK, PATCH, OTHER))
+    }
+    alone = with_tests(decided(made, ("a", "b")))
+    scenes = with_tests(decided(made, ("a", "b"), {"scenes": np.arange(120) // 12}))
+    for study, names, columns in (
+        (alone, ("DeLong", "McNemar"), ("second_p", "second_p_holm")),
+        (scenes, ("paired bootstrap", "paired bootstrap"), ("p", "p_holm")),
+    ):
+        shown = tested.table(study, "scenes")
+        assert shown is not None
+        assert tuple(shown["tests"].values()) == names
+        for measure, place in (("auc_macro", 4), ("accuracy", 7)):
+            rows = verdicts(study, "scenes", measure).sort_values("value", ascending=False)
+            told = {f"{tested.p_text(p)} ({tested.p_text(h)})" for p, h in rows[[*columns]].values}
+            assert {cells[place] for cells in shown["rows"]} == told
+    text = " ".join(finding.findings(scenes)[0].sentences)
+    assert "(paired bootstrap: p" in text and "McNemar" not in text
+
+
+def test_a_difference_that_no_draw_changes_is_not_called_indistinguishable() -> None:
+    labels = np.arange(60) % 3
+    right = 0.1 + np.eye(3)[labels]
+    right /= right.sum(axis=1, keepdims=True)
+    made = {
+        ("scenes", NETWORK, 0): (labels, right),
+        ("scenes", PATCH, 0): (labels, np.full((60, 3), 1 / 3)),
+    }
+    study = decided(made, ("a", "b", "c"))
+    for one in (study, with_tests(study)):
+        text = " ".join(finding.findings(one)[0].sentences)
+        assert "is 0.500 below the network; draws of test images do not tell how sure" in text
+        assert "told apart" not in text
+    assert "Of accuracy the difference is \N{MINUS SIGN}0.667 (McNemar: p < 0.001)." in text
+
+
+def test_methods_that_ran_but_have_no_score_are_not_called_missing() -> None:
+    labels = np.zeros(20, dtype=int)
+    made = {("scenes", m, 0): answers(labels, 1.0, i, 2) for i, m in enumerate((NETWORK, PATCH))}
+    study = decided(made, ("a", "b"))
+    blank = study.metrics.assign(value=np.nan, low=np.nan, high=np.nan, reason=ONE_CLASS)
+    text = " ".join(finding.findings(with_tests(replace(study, metrics=blank)))[0].sentences)
+    why = "run, but the AUC-ROC of images is not defined: all test images are of one class."
+    assert f"sift: {why} resnet18 (whole image): {why}" in text
 
 
 def test_the_page_shows_every_method_against_the_reference_and_runs_no_name(tmp_path: Path) -> None:

@@ -45,13 +45,18 @@ def findings(study: Study) -> list[Finding]:
 
 
 def _finding(study: Study, dataset: str) -> Finding:
-    frame = results.scores(study, dataset, "image")
-    frame = frame[frame["value"].notna()]
+    asked = results.scores(study, dataset, "image")
+    frame = asked[asked["value"].notna()]
     best, network = (results.best_on_val(study, dataset, frame, kind) for kind in ("patch", "cnn"))
     control = _first(frame[frame["kind"] == "control"])
-    sentences = _about_best(study, frame, best)
+    sentences = _about_best(study, frame, best) or [
+        _unscored(study, dataset, asked, "patch") or "No patch method has a result on this dataset."
+    ]
     if network is None:
-        sentences.append("No whole-image network was run here, so nothing can be said of the loss.")
+        sentences.append(
+            _unscored(study, dataset, asked, "cnn")
+            or "No whole-image network was run here, so nothing can be said of the loss."
+        )
     else:
         sentences.append(
             f"The whole-image network {network['encoder']} reaches {auc_text(network)}."
@@ -72,9 +77,21 @@ def _first(rows: pd.DataFrame) -> dict[str, Any] | None:
     return None if rows.empty else {str(k): v for k, v in rows.iloc[0].items()}
 
 
+def _unscored(study: Study, dataset: str, asked: pd.DataFrame, kind: str) -> str | None:
+    """That methods of a kind have run but have no score, and why; None where none has run."""
+    methods = asked[asked["kind"] == kind]
+    if methods.empty:
+        return None
+    names = ", ".join(dict.fromkeys(methods["label"]))
+    own = study.metrics[study.metrics["dataset"] == dataset].merge(methods[_KIND], on=_KIND)
+    own = own[(own["metric"] == "auc_macro") & (own["level"] == "image")]
+    why = next(iter(own["reason"].dropna()), "not defined")
+    return f"{names}: run, but the AUC-ROC of images is {why}."
+
+
 def _about_best(study: Study, frame: pd.DataFrame, best: Row | None) -> list[str]:
     if best is None:
-        return ["No patch method has a result on this dataset."]
+        return []
     n_tried = int((frame["kind"] == "patch").sum())
     text = (
         f"The patch method of choice is {best['encoder']} {results.by_whom(best)} and the "
@@ -108,11 +125,12 @@ def _difference_text(study: Study, dataset: str, best: Row, network: Row) -> str
     told = tested.sentence(study, dataset, best, network)
     if told is not None:
         return told
-    value = best["value"] - network["value"]
-    text = f"The patch method is {abs(value):.3f} {'below' if value < 0 else 'above'} the network"
+    text = tested.apart_text(best["value"] - network["value"])
     found = SeedMeans(study, dataset).difference(best, network)
     if found is None or np.isnan(found.value):
         return f"{text}; without predictions of both on the same images no test can be made."
+    if np.isnan(found.p):
+        return f"{text}; draws of test images do not tell how sure that is ({found.reason})."
     how = tested.interval_text({"low": found.low, "high": found.high})
     if found.p < ALPHA:
         return f"{text}, more than chance in the choice of test images explains ({how})."

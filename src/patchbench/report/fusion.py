@@ -12,6 +12,7 @@ _VERDICTS = {
     fusion_results.BETTER: "better",
     fusion_results.SAME: "not to be told apart from it",
     fusion_results.WORSE: "worse",
+    fusion_results.UNTOLD: "without a p, for draws of images do not tell",
 }
 _MOST_NAMED = 6
 

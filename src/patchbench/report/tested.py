@@ -10,7 +10,7 @@ from patchbench import results_table as results
 from patchbench.bootstrap import N_DRAWS
 from patchbench.markdown import with_interval
 from patchbench.method_summaries import why_no_ranks
-from patchbench.method_tests import MCNEMAR, verdicts
+from patchbench.method_tests import Judgement, judgement, verdicts
 from patchbench.ranks import ALPHA
 from patchbench.study import NONE, Study
 
@@ -19,7 +19,7 @@ _JUDGED = ("difference", "p (Holm)")
 HEAD = ("Method", "Fusion", "AUC", *_JUDGED, "Accuracy", *_JUDGED)
 _PLACE = [*results.METHOD, "fusion"]
 _KIND = ["patches", "encoder", "classifier", "fusion"]
-_SECOND = {MCNEMAR: "McNemar", "delong": "DeLong"}
+_ENDS = {"auc": "", "accuracy": "_accuracy"}  # of columns of both measures side by side
 _MOST_NAMED = 5
 
 
@@ -29,15 +29,16 @@ def sentence(study: Study, dataset: str, best: Row, network: Row) -> str | None:
     The reference of the tests must be ``network``.
     """
     auc, accuracy = (_row(study, dataset, best, network, m) for m in ("auc_macro", "accuracy"))
-    if auc is None or pd.isna(auc["difference"]) or pd.isna(auc["p"]):
+    if auc is None or pd.isna(auc["difference"]):
         return None
-    value = auc["difference"]
-    text = f"The patch method is {abs(value):.3f} {'below' if value < 0 else 'above'} the network"
-    n_tests = len(verdicts(study, dataset))
-    many = f", {p_text(auc['p_holm'])} after Holm for {n_tests} comparisons" if n_tests > 1 else ""
+    text = apart_text(auc["difference"])
+    n_tests = int(verdicts(study, dataset)["p_holm"].notna().sum())
+    bootstrap = Judgement("", auc["p"], auc["p_holm"])
     over = f", mean of {int(auc['n_seeds'])} seeds" if auc["n_seeds"] > 1 else ""
-    how = f"{interval_text(auc)}{over}; {_p_is(auc['p'])}{many}"
-    if auc["p"] >= ALPHA:
+    how = f"{interval_text(auc)}{over}; {_p_of(bootstrap, n_tests)}"
+    if pd.isna(auc["p"]):
+        text += f"; draws of test images do not tell how sure that is ({auc['reason']})."
+    elif auc["p"] >= ALPHA:
         text += f"; on this many test images the two cannot be told apart ({how})."
     elif auc["p_holm"] >= ALPHA:
         text += (
@@ -48,12 +49,18 @@ def sentence(study: Study, dataset: str, best: Row, network: Row) -> str | None:
         text += f", more than chance in the choice of test images explains ({how})."
     if accuracy is not None and not pd.isna(accuracy["difference"]):
         text += f" Of accuracy the difference is {signed(accuracy['difference'])}"
-        name = _SECOND.get(accuracy["second_test"])
-        p = accuracy["second_p"] if name else accuracy["p"]
-        text += f" ({name or 'paired bootstrap'}: {_p_is(p)})."
+        found = judgement(accuracy)
+        known = "" if pd.isna(found.p) else f" ({found.test}: {_p_of(found, n_tests)})"
+        text += f"{known}."
     if auc["n_groups"] < auc["n_images"]:
         text += f" Images were drawn by group, of which there are {int(auc['n_groups'])}."
     return text
+
+
+def apart_text(difference: float) -> str:
+    """How far the patch method is from the network, without a full stop."""
+    where = "below" if difference < 0 else "above"
+    return f"The patch method is {abs(difference):.3f} {where} the network"
 
 
 def interval_text(row: Row) -> str:
@@ -81,26 +88,25 @@ def table(study: Study, dataset: str) -> dict[str, Any] | None:
     both = both.sort_values("value", ascending=False, kind="stable")
     reference = {name: auc[f"reference_{name}"].iloc[0] for name in _PLACE}
     name = results.label(study, reference)
+    named = [_named(row) for row in both.to_dict("records")]
     return {
         "reference": name if reference["fusion"] == NONE else f"{name}, {reference['fusion']}",
         "head": HEAD,
-        "rows": [_cells(_named(row)) for row in both.to_dict("records")],
-        "second": _SECOND.get(auc["second_test"].iloc[0]),
+        "rows": [_cells(row) for row in named],
+        "tests": {name: judgement(named[0], end).test for name, end in _ENDS.items()},
         "n_seeds": int(auc["n_seeds"].max()),
+        "by_group": bool((auc["n_groups"] < auc["n_images"]).any()),
     }
 
 
 def _cells(row: Row) -> list[str]:
     cells = [str(row["mark"]), "" if row["fusion"] == NONE else str(row["fusion"])]
-    for end in ("", "_accuracy"):
-        second = not pd.isna(row[f"second_p{end}"])
-        p, adjusted = ("second_p", "second_p_holm") if second else ("p", "p_holm")
+    for end in _ENDS.values():
         cells += ["" if pd.isna(row[f"value{end}"]) else f"{row[f'value{end}']:.3f}"]
-        found = (row[f"{name}{end}"] for name in ("difference", "low", "high"))
-        cells += [with_interval(*found, sign=True)]
-        known = not pd.isna(row[f"{p}{end}"])
-        both = f"{p_text(row[f'{p}{end}'])} ({p_text(row[f'{adjusted}{end}'])})"
-        cells += [both if known else ""]
+        apart = (row[f"{name}{end}"] for name in ("difference", "low", "high"))
+        cells += [with_interval(*apart, sign=True)]
+        found = judgement(row, end)
+        cells += ["" if pd.isna(found.p) else f"{p_text(found.p)} ({p_text(found.p_holm)})"]
     return cells
 
 
@@ -126,8 +132,9 @@ def p_text(p: float) -> str:
     return f"{p:.2f}" if p >= 0.1 else f"{p:.2g}"
 
 
-def _p_is(p: float) -> str:
-    return f"p {p_text(p)}" if p < 0.001 else f"p = {p_text(p)}"
+def _p_of(found: Judgement, n_tests: int) -> str:
+    many = f", {p_text(found.p_holm)} after Holm for {n_tests} comparisons" if n_tests > 1 else ""
+    return f"p {'' if found.p < 0.001 else '= '}{p_text(found.p)}{many}"
 
 
 def _named(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -181,7 +188,7 @@ def _of_dataset(study: Study, dataset: str) -> list[str]:
         found.append(f"{dataset}, test of {_some(names)}: {reason}")
     if len(tests) and (tests["n_groups"] < tests["n_images"]).any():
         found.append(
-            f"{dataset}: McNemar's and DeLong's tests and intervals take images of one group as "
+            f"{dataset}: DeLong's intervals of single classes take images of one group as "
             "independent, which those by bootstrap do not"
         )
     return found

@@ -1,4 +1,7 @@
-"""Compare every method of a study with one of them, on the same test images."""
+"""Compare every method of a study with one of them, on the same test images.
+
+Methods stand with the fusion rule that is best on val or, with ``--every-rule``, with each.
+"""
 
 import argparse
 from collections.abc import Mapping
@@ -7,23 +10,29 @@ from typing import Any
 
 import pandas as pd
 
-from patchbench import results_table as results
-from patchbench.decisions import Decided, Decisions, decisions, drawn
+from patchbench.decisions import PLACE, Decided, Decisions, decisions, drawn
 from patchbench.errors import UserError
 from patchbench.io import replacing
 from patchbench.markdown import number, p_value, table, with_interval
-from patchbench.method_tests import joint, tested
+from patchbench.method_tests import joint, judgement, tested
 from patchbench.study import open_study
 
 _BETWEEN = "·"  # parts of a name
-HEAD = ("fusion", "AUC", "difference [95 %]", "p", "p, Holm", "accuracy", "McNemar's p", "p, Holm")
+_JUDGED = ("difference [95 %]", "p", "p, Holm")
+HEAD = ("fusion", "AUC", *_JUDGED, "accuracy", *_JUDGED)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of this command."""
     parser.add_argument("study", type=Path, help="folder of a study, as results/studies/scenes")
     parser.add_argument(
-        "method", nargs="+", help="words of the one method's name in the report: bagnet17 logistic"
+        "method",
+        nargs="+",
+        help="words of the one method's name in the report, its fusion rule among them if need be: "
+        "bagnet17 logistic",
+    )
+    parser.add_argument(
+        "--every-rule", action="store_true", help="methods with each fusion rule, not the best"
     )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write all columns")
 
@@ -33,7 +42,7 @@ def answer(args: argparse.Namespace) -> int:
     study = open_study(args.study)
     frames = []
     for dataset in sorted(study.datasets):
-        found = decisions(study, dataset)
+        found = decisions(study, dataset, every_rule=args.every_rule)
         other = named(found, args.method)
         frame = tested(found, [drawn(found, method) for method in found.methods], other)
         frames.append(frame)
@@ -53,11 +62,14 @@ def named(found: Decisions, words: list[str]) -> Decided:
         If there is none, or more than one.
     """
     given = _words(" ".join(words))
-    for fits in (given.__eq__, given.__le__):  # a name of just these words goes before longer ones
-        fitting = [method for method in found.methods if fits(_words(str(method.method["label"])))]
+    names = [(method, _words(str(method.method["label"]))) for method in found.methods]
+    full = [(method, words | {str(method.method["fusion"])}) for method, words in names]
+    # a name of just these words goes before longer ones
+    for among, fits in ((names, given.__eq__), (full, given.__eq__), (full, given.__le__)):
+        fitting = [method for method, words in among if fits(words)]
         if len(fitting) == 1:
             return fitting[0]
-    labels = [str(method.method["label"]) for method in fitting or found.methods]
+    labels = [_with_rule(method) for method in fitting or found.methods]
     raise UserError(
         f"{' '.join(words)!r} names {len(fitting)} methods on {found.dataset}; give words of one "
         f"of: {', '.join(labels)}"
@@ -80,28 +92,33 @@ def _name(method: Mapping[str, Any]) -> str:
     return f"{method['label']}{fusion} (AUC {method['value']:.3f})"
 
 
+def _with_rule(method: Decided) -> str:
+    fusion = str(method.method["fusion"])
+    return str(method.method["label"]) + ("" if fusion == "none" else f" {fusion}")
+
+
 def text(found: Decisions, frame: pd.DataFrame) -> str:
     """Markdown with a row per method: both measures, of its only seed or of all together."""
     by_measure = {
-        measure: joint(frame[frame["measure"] == measure]).set_index(results.METHOD)
+        measure: joint(frame[frame["measure"] == measure]).set_index(PLACE)
         for measure in ("auc_macro", "accuracy")
     }
-    rows = []
+    rows, tests = [], {}
     for method in found.methods:
-        key = tuple(str(method.method[name]) for name in results.METHOD)
+        key = tuple(method.place.values())
         if key not in by_measure["auc_macro"].index:
             continue  # the method that the others are compared with
-        auc, right = (rows.loc[[key]].iloc[0] for rows in by_measure.values())
-        apart = with_interval(auc["difference"], auc["low"], auc["high"], sign=True)
-        rows.append(
-            [
-                str(method.method["label"]),
-                "" if method.method["fusion"] == "none" else str(method.method["fusion"]),
-                number(auc["value"], 3),
-                apart or str(auc["reason"]),
-                *(p_value(auc[p]) for p in ("p", "p_holm")),
-                number(right["value"], 3),
-                *(p_value(right[p]) for p in ("second_p", "second_p_holm")),
-            ]
-        )
-    return table(["method", *HEAD], rows)
+        fusion = str(method.method["fusion"])
+        cells = [str(method.method["label"]), "" if fusion == "none" else fusion]
+        for measure, tested_rows in by_measure.items():
+            row = tested_rows.loc[[key]].iloc[0]
+            judged = judgement(row.to_dict())
+            tests[measure] = judged.test
+            apart = with_interval(row["difference"], row["low"], row["high"], sign=True)
+            cells += [number(row["value"], 3), apart or str(row["reason"])]
+            cells += [p_value(judged.p), p_value(judged.p_holm)]
+        rows.append(cells)
+    if not rows:
+        return "No other method to compare."
+    told = f"p of AUC: {tests['auc_macro']}; of accuracy: {tests['accuracy']}; Holm over all rows"
+    return f"{table(['method', *HEAD], rows)}\n\n{told}."
