@@ -109,6 +109,7 @@ OF_INTEREST = {
     "grown": ("scaling",),
     "parted": (
         "blackout_curves",
+        "confusion_matrix",
         "error_consistency",
         "parts_interaction",
         "shuffle_curves",

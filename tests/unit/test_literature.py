@@ -216,3 +216,15 @@ def test_the_published_table_is_whole() -> None:
     assert not frame.duplicated(["method", "policy", "amount", "measure"]).any()
     assert frame["source"].notna().all()
     assert set(frame["method"]) == set(literature.NAMES)
+
+
+def test_networks_held_against_published_ones_all_have_their_confusions(study: Study) -> None:
+    confusions = plugins.load("figures", "confusion_matrix")
+    named = confusions.data(study, "scenes")
+    assert list(named["encoder"].unique()) == ["bagnet17", *ENTRIES.values()]
+    for name in ENTRIES.values():
+        own = study.predictions[study.predictions["encoder"] == name]
+        assert named.loc[named["encoder"] == name, "n"].sum() == len(own)
+    assert len(confusions.draw(study, "scenes").axes) == 3
+    alone = confusions.data(with_config(study, literature={}), "scenes")
+    assert alone.groupby("patches")["encoder"].nunique().tolist() == [1, 1]
