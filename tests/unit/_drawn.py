@@ -111,6 +111,7 @@ OF_INTEREST = {
         "blackout_curves",
         "confusion_matrix",
         "error_consistency",
+        "loss_curves",
         "parts_interaction",
         "shuffle_curves",
         "published_values",

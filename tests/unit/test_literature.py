@@ -228,3 +228,24 @@ def test_networks_held_against_published_ones_all_have_their_confusions(study: S
     assert len(confusions.draw(study, "scenes").axes) == 3
     alone = confusions.data(with_config(study, literature={}), "scenes")
     assert alone.groupby("patches")["encoder"].nunique().tolist() == [1, 1]
+
+
+def test_learning_curves_show_accuracy_and_the_published_best_on_val(study: Study) -> None:
+    curves = plugins.load("figures", "loss_curves")
+    rows = curves.data(study, "scenes")
+    assert set(rows["measure"]) == {"loss", "accuracy"}
+    assert set(rows.loc[rows["measure"] == "accuracy", "split"]) == {"val"}
+    for asked, said in ((ENTRIES, [0.9211, 0.9189]), ({}, [])):
+        figure = curves.draw(with_config(study, literature=asked), "scenes")
+        own = [ax for ax in figure.axes if "2019" in [text.get_text() for text in ax.texts]]
+        lines = [line.get_ydata() for ax in own for line in ax.lines]
+        assert sorted(y[0] for y in lines if len(y) == 2 and y[0] in said) == sorted(said)
+        assert len(own) == len(said)
+
+
+def test_a_method_without_accuracy_has_its_loss_alone(study: Study) -> None:
+    losses = study.history[study.history["measure"] == "loss"]
+    curves = plugins.load("figures", "loss_curves")
+    both, alone = (curves.draw(own, "scenes") for own in (study, replace(study, history=losses)))
+    assert len(both.axes) == 2 * len(alone.axes) == 6
+    assert both.get_size_inches()[1] > alone.get_size_inches()[1]
