@@ -73,6 +73,8 @@ def _legend(fig: Figure, left: float) -> None:
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame) -> str:
     """Images of every kind of row, seeds, what stands for what, and why a place is empty."""
+    if frame["found"].isna().all():
+        return style.facts(study, dataset)
     n_classes = len(study.datasets[dataset]["classes"])
     rows = study.metrics[study.metrics["dataset"] == dataset]
     parts = [*_n_images(frame), *([style.seeds(rows)] if len(rows) else [])]
