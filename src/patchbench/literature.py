@@ -1,17 +1,16 @@
-"""Values that the 2019 study published, beside what this study measured, and which claims hold.
+"""Values that the 2019 study published, beside what this study measured.
 
 The study (CS229, Stanford 2019, https://github.com/rui-yan/CS229-bagnet) put a new last layer on
 ResNet-50 and BagNet-33 of ImageNet, and set channels of BagNet's features to zero.
 ``literature.csv`` has its poster's values. They carry no interval; the one drawn is Wilson's
 ("Probable inference, the law of succession, and statistical inference", JASA 1927) for the 426
-test images that it states, though the values are no multiples of 1/426.
+test and 2,968 train images that it states, though the values are no multiples of 1/426 or 1/2968.
 
 The same table has what others published of BagNets on ImageNet, as measure `TOP5`; no claim of the
-2019 study is judged by those.
+2019 study is judged by those. Which of its claims hold is told by ``literature_claims.py``.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from patchbench import experiment_results, runtimes
+from patchbench import experiment_results
 from patchbench import results_table as results
-from patchbench.bootstrap import draw_groups
-from patchbench.decisions import groups_of
-from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.metrics import log_losses
-from patchbench.paired import Difference, difference
 from patchbench.study import WHOLE_IMAGE, Study
 
 CSV_PATH = Path(__file__).with_suffix(".csv")
@@ -38,39 +32,9 @@ TOP5_NAMES = {
     "resnet50": "ResNet-50",
 }
 MEASURES = ("accuracy", "log_loss")
-VERDICTS = ("holds", "does not hold", "cannot be told")
-# a change of accuracy that a claim of "no change" leaves room for
-MARGIN = 0.02
-_WORSE = {"accuracy": "recognises fewer", "log_loss": "gives the true class less probability"}
-_SHARES = {0.25: "a quarter", 0.5: "half", 0.75: "three quarters"}
-# channels that the study set to zero
-_BLACKOUTS = (("random", 0.25), ("random", 0.5), ("alternating", 0.5), ("random", 0.75))
+_OF_TRAIN = {f"train_{measure}": measure for measure in MEASURES}
+_FOUND = ("found", "low", "high", "n_found")
 _Z = 1.959964  # of a two-sided interval of 95 %
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One thing the study said, and what became of it here.
-
-    Attributes
-    ----------
-    measure : str
-        One of `MEASURES`.
-    text : str
-        What was claimed.
-    published : float
-        The published difference of the measure.
-    found : Difference or None
-        The same here, paired on the same test images; None where it was not measured.
-    verdict : str
-        One of `VERDICTS`.
-    """
-
-    measure: str
-    text: str
-    published: float
-    found: Difference | None
-    verdict: str
 
 
 @cache
@@ -96,18 +60,28 @@ def chosen_networks(config: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(asked[name]) for name in NAMES if name in asked}
 
 
+def stand_ins(study: Study) -> list[str]:
+    """Which entries stand for the networks of the 2019 study, for a footer."""
+    chosen = chosen_networks(study.run["config"])
+    return [f"{NAMES[name]} is {entry} here" for name, entry in chosen.items()]
+
+
 def compared(study: Study, dataset: str) -> pd.DataFrame:
-    """Every published accuracy and log-loss beside ours, a row each.
+    """Every published accuracy and log-loss beside ours, a row each; those on train images last.
 
     Returns
     -------
     frame : DataFrame
-        Columns of ``literature.csv``; ``what`` in words; ``published_low``, ``published_high``
-        (accuracy only); ``entry``, ours; ``found``, ``low``, ``high``, ``n_found``: our value,
-        its 95 % interval and our test images, NaN where it was not measured.
+        Columns of ``literature.csv``, ``measure`` one of `MEASURES`; ``split``, train or test;
+        ``what`` in words; ``published_low``, ``published_high`` (accuracy only); ``entry``, ours;
+        ``found``, ``low``, ``high``, ``n_found``: our value, its 95 % interval and our images of
+        the split, NaN where it was not measured.
     """
     rows = published()
     chosen = chosen_networks(study.run["config"])
+    of_train = rows["measure"].isin(list(_OF_TRAIN))
+    rows = rows.assign(split=np.where(of_train, "train", "test"))
+    rows = rows.assign(measure=rows["measure"].replace(_OF_TRAIN))
     rows = rows[rows["measure"].isin(MEASURES) & rows["method"].isin(list(chosen))]
     ends = [_wilson(row) for row in rows.to_dict("records")]
     found = [_ours(study, dataset, row, chosen) for row in rows.to_dict("records")]
@@ -116,30 +90,14 @@ def compared(study: Study, dataset: str) -> pd.DataFrame:
         published_low=[low for low, _ in ends],
         published_high=[high for _, high in ends],
         entry=rows["method"].map(chosen),
-        **{name: [row[name] for row in found] for name in ("found", "low", "high", "n_found")},
+        **{name: [row[name] for row in found] for name in _FOUND},
     ).reset_index(drop=True)
 
 
-def claims(study: Study, dataset: str) -> list[Claim]:
-    """What the study claimed, held against this dataset; empty where nothing is compared."""
-    chosen = chosen_networks(study.run["config"])
-    if not {"resnet50", "bagnet33"} <= set(chosen):
-        return []
-    values = published().set_index(["measure", "method", "policy", "amount"])["value"]
-    told = []
-    for measure in MEASURES:
-        of = values[measure]
-        apart = float(of["bagnet33", "none", 0] - of["resnet50", "none", 0])
-        found = _apart(study, dataset, chosen["bagnet33"], chosen["resnet50"], measure)
-        text = f"BagNet-33 {_WORSE[measure]} than ResNet-50"
-        told.append(Claim(measure, text, apart, found, _verdict(found, measure, worse=True)))
-        for policy, amount in _BLACKOUTS:
-            lost = float(of["bagnet33", policy, amount] - of["bagnet33", "none", 0])
-            found = _lost(study, dataset, chosen["bagnet33"], policy, amount, measure)
-            worse = measure != "accuracy" or abs(lost) > MARGIN
-            text = f"{_without(policy, amount)} it {_WORSE[measure] if worse else 'loses nothing'}"
-            told.append(Claim(measure, text, lost, found, _verdict(found, measure, worse=worse)))
-    return told
+def best_on_val(name: str) -> float:
+    """The best accuracy on val that the log of the study's repository has of a network."""
+    values = published().set_index(["method", "measure"])["value"]
+    return float(values[name, "log_val_accuracy"])
 
 
 def logged(name: str) -> tuple[float, int]:
@@ -148,24 +106,10 @@ def logged(name: str) -> tuple[float, int]:
     return float(rows["value"][name, "log_accuracy"]), int(rows["n_images"][name, "log_accuracy"])
 
 
-def training_ratio(study: Study, dataset: str) -> tuple[float, float] | None:
-    """How many times as long BagNet-33 trains as ResNet-50: published, and here."""
-    chosen = chosen_networks(study.run["config"])
-    values = published().set_index(["method", "measure"])["value"]
-    times = runtimes.mean_runtime(study, dataset)
-    times = times[times["patches"] == WHOLE_IMAGE]
-    trained_s = dict(zip(times["encoder"], times["train_s"], strict=True))
-    bagnet_s, resnet_s = (
-        float(trained_s.get(chosen.get(name, ""), np.nan)) for name in ("bagnet33", "resnet50")
-    )
-    if not (bagnet_s >= 0 and resnet_s > 0):
-        return None
-    said = float(values["bagnet33", "train_s"]) / float(values["resnet50", "train_s"])
-    return said, bagnet_s / resnet_s
-
-
 def _what(row: Mapping[Any, Any]) -> str:
     name = NAMES[row["method"]]
+    if row["split"] == "train":
+        return f"{name}, train images"
     return name if row["policy"] == "none" else f"{name}, {_off(row['policy'], row['amount'])}"
 
 
@@ -173,12 +117,6 @@ def _off(policy: str, amount: float) -> str:
     if policy == "alternating":
         return "every other channel off"
     return f"{amount:.0%} of the channels off".replace("%", " %")
-
-
-def _without(policy: str, amount: float) -> str:
-    if policy == "alternating":
-        return "Without every other channel"
-    return f"Without {_SHARES[amount]} of its channels, drawn at random,"
 
 
 def _wilson(row: Mapping[Any, Any]) -> tuple[float, float]:
@@ -196,19 +134,34 @@ def _ours(
 ) -> dict[str, float]:
     """Our value of a published one."""
     entry, measure = chosen[row["method"]], row["measure"]
+    if row["split"] == "train":
+        return _on_train(study, dataset, entry, measure)
     if row["policy"] == "none":
         rows = results.scores(study, dataset, "image", measure)
         rows = rows[(rows["patches"] == WHOLE_IMAGE) & (rows["encoder"] == entry)]
     else:
-        rows = _blackout(study, dataset, entry, row["policy"], row["amount"], measure)
+        rows = blackout(study, dataset, entry, row["policy"], row["amount"], measure)
     if rows.empty:
-        return dict.fromkeys(("found", "low", "high", "n_found"), np.nan)
+        return dict.fromkeys(_FOUND, np.nan)
     means = rows[["value", "low", "high"]].mean()
     found = {"found": means["value"], "low": means["low"], "high": means["high"]}
     return found | {"n_found": int(rows["n_images"].max())}
 
 
-def _blackout(
+def _on_train(study: Study, dataset: str, entry: str, measure: str) -> dict[str, float]:
+    """Log-loss of the epochs kept, seeds averaged; accuracy on train is not measured."""
+    rows = study.history
+    rows = rows[(rows["dataset"] == dataset) & (rows["patches"] == WHOLE_IMAGE)]
+    rows = rows[(rows["encoder"] == entry) & (rows["split"] == "train")]
+    rows = rows[(rows["measure"] == "loss") & rows["kept"].astype(bool)]
+    counts = study.datasets.get(dataset, {}).get("n_images", {}).get("train", {})
+    nothing = dict.fromkeys(_FOUND, np.nan)
+    if measure != "log_loss" or rows.empty:
+        return nothing
+    return nothing | {"found": float(rows["value"].mean()), "n_found": sum(counts.values())}
+
+
+def blackout(
     study: Study, dataset: str, entry: str, policy: str, amount: float, measure: str
 ) -> pd.DataFrame:
     """Channel blackout of a whole-image network without rescaling, as the study did it."""
@@ -216,51 +169,3 @@ def _blackout(
     rows = rows[(rows["patches"] == WHOLE_IMAGE) & (rows["encoder"] == entry)]
     rows = rows[(rows["policy"] == policy) & (rows["amount"] == amount)]
     return rows[(rows["measure"] == measure) & ~rows["rescaled"].fillna(True).astype(bool)]
-
-
-def _lost(
-    study: Study, dataset: str, entry: str, policy: str, amount: float, measure: str
-) -> Difference | None:
-    rows = _blackout(study, dataset, entry, policy, amount, measure)
-    if rows.empty:
-        return None
-    row = rows.iloc[0]
-    return Difference(row["difference"], row["difference_low"], row["difference_high"], row["p"])
-
-
-def _apart(study: Study, dataset: str, entry: str, other: str, measure: str) -> Difference | None:
-    """A measure of a network less that of another on the same test images, seeds averaged."""
-    draws = []
-    for name in (entry, other):
-        rows = study.predictions
-        rows = rows[(rows["dataset"] == dataset) & (rows["patches"] == WHOLE_IMAGE)]
-        rows = rows[(rows["encoder"] == name) & (rows["split"] == "test")]
-        if rows.empty:
-            return None
-        each = rows.assign(each=_of_images(rows, measure))
-        by_image = each.groupby("image_id")["each"].mean().sort_index()
-        weights = draw_groups(groups_of(study, dataset, by_image.index), BOOTSTRAP_SEED)
-        draws.append(weights @ by_image.to_numpy(dtype=float) / weights.sum(axis=1))
-    return difference(*draws)
-
-
-def _of_images(rows: pd.DataFrame, measure: str) -> np.ndarray:
-    """Whether each decision is right, or its log-loss."""
-    labels = rows["label"].to_numpy()
-    if measure == "accuracy":
-        return np.asarray(rows["predicted_label"].to_numpy() == labels)
-    return log_losses(labels, np.stack(list(rows["probabilities"])))
-
-
-def _verdict(found: Difference | None, measure: str, *, worse: bool) -> str:
-    """Whether a claim of worse (or of no change of accuracy within `MARGIN`) holds."""
-    if found is None or np.isnan([found.low, found.high]).any():
-        return VERDICTS[2]
-    if worse:
-        holds, fails = found.high < 0, found.low > 0
-        if measure == "log_loss":
-            holds, fails = fails, holds
-    else:
-        holds = found.low > -MARGIN and found.high < MARGIN
-        fails = found.high < -MARGIN or found.low > MARGIN
-    return VERDICTS[0] if holds else VERDICTS[1 if fails else 2]

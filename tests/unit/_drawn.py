@@ -109,7 +109,9 @@ OF_INTEREST = {
     "grown": ("scaling",),
     "parted": (
         "blackout_curves",
+        "confusion_matrix",
         "error_consistency",
+        "loss_curves",
         "parts_interaction",
         "shuffle_curves",
         "published_values",

@@ -18,7 +18,7 @@ def experiment_rows(run: Run, auc: float, experiments: Sequence[str]) -> list[di
     whole = run[1] == "whole-image"
     makers = {"spatial_blackout": _spatial, "channel_blackout": _channels, "shuffle": _shuffle}
     makers |= {"interaction": _parts}
-    base = dict(zip(_NAMES, run, strict=True)) | {"detector": "none", "n_images": 300}
+    base = dict(zip(_NAMES, run, strict=True)) | {"detector": "none", "n_images": 240}
     return [
         base | {"experiment": name} | row
         for name in experiments

@@ -286,10 +286,15 @@ def _add_history(
         epochs = np.arange(1, 13)
         train = 0.25 + 1.5 * np.exp(-epochs / 4) + 0.02 * rng.normal(size=12)
         val = 0.45 + 1.3 * np.exp(-epochs / 4) + 0.04 * np.abs(rng.normal(size=12))
-        for split, values in (("train", train), ("val", val)):
+        right = (
+            0.85 - 0.6 * np.exp(-epochs / 4) + 0.02 * np.random.default_rng(seed).normal(size=12)
+        )
+        measured = [("train", "loss", train), ("val", "loss", val)]
+        measured += [] if encoder.startswith("tile2vec") else [("val", "accuracy", right)]
+        for split, measure, values in measured:
             found["history"] += [
                 {"dataset": dataset, "patches": patches, "encoder": encoder, "seed": seed}
-                | {"epoch": int(epoch), "split": split, "measure": "loss", "value": float(value)}
+                | {"epoch": int(epoch), "split": split, "measure": measure, "value": float(value)}
                 | {"kept": bool(epoch == 1 + val.argmin())}
                 for epoch, value in zip(epochs, values, strict=True)
             ]

@@ -16,6 +16,13 @@ from patchbench.study import Study
 from unit._drawn import DRAWN, FIGURES, drawn, texts, tiny
 from unit._synthetic_study import make_study
 
+ABBREVIATIONS = {
+    "AUC": "Area under the receiver operating characteristic",
+    "ROC": "receiver operating characteristic",
+    "ECE": "expected calibration error",
+    "SNE": "stochastic neighbour embedding",
+}
+
 
 @pytest.mark.parametrize(("kind", "name"), DRAWN)
 def test_every_study_draws_at_printed_width_without_overlap_or_cut_text(
@@ -46,6 +53,15 @@ def test_caption_is_the_one_of_the_snakemake_report(name: str) -> None:
     caption = plugins.load("figures", name).CAPTION
     path = Path(__file__).parents[2] / "workflow" / "report" / f"{name}.rst"
     assert " ".join(path.read_text(encoding="utf-8").split()) == caption
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_caption_that_stands_alone_explains_its_abbreviations(name: str) -> None:
+    caption = plugins.load("figures", name).CAPTION
+    for short, words in ABBREVIATIONS.items():
+        if short in caption:
+            before = caption[: caption.index(short) + len(words) + len(short) + 2]
+            assert words.casefold() in before.casefold(), short
 
 
 @pytest.mark.parametrize("name", ["roc_curves", "auc_against_runtime", "fusion_comparison"])

@@ -8,11 +8,13 @@ import pytest
 from sklearn.metrics import log_loss
 
 from patchbench import literature, plugins
-from patchbench.literature import claims, compared, published, training_ratio
+from patchbench.literature import compared, published
+from patchbench.literature_claims import _verdict, claims, training_ratio
 from patchbench.paired import Difference
 from patchbench.plan_figures import figures
 from patchbench.report import published as told
 from patchbench.study import Study
+from unit._drawn import texts
 from unit._synthetic_study import make_study
 
 SIZES = "published_patch_sizes"
@@ -46,8 +48,9 @@ def test_claims_on_images_of_one_group_cannot_be_told(study: Study) -> None:
 
 def test_every_published_accuracy_and_loss_has_ours_beside_it(study: Study) -> None:
     frame = compared(study, "scenes")
-    assert len(frame) == 12
-    assert frame[["found", "low", "high"]].notna().all(axis=None)
+    assert len(frame) == 16
+    ours = frame.loc[frame["split"] == "test", ["found", "low", "high"]]
+    assert len(ours) == 12 and ours.notna().all(axis=None)
     row = frame[(frame["what"] == "ResNet-50") & (frame["measure"] == "accuracy")].iloc[0]
     metrics = study.metrics[study.metrics["encoder"] == "resnet18"]
     assert row["found"] == metrics.loc[metrics["metric"] == "accuracy", "value"].item()
@@ -64,6 +67,40 @@ def test_blackout_is_compared_as_the_study_did_it_without_rescaling(study: Study
     ]
     plain = rows.loc[~rows["rescaled"].astype(bool), "value"].item()
     assert frame["BagNet-33, 75 % of the channels off", "log_loss"] == plain
+
+
+def test_published_losses_on_train_stand_beside_those_of_the_kept_epochs(study: Study) -> None:
+    frame = compared(study, "scenes")
+    frame = frame[frame["split"] == "train"].set_index(["method", "measure"])
+    rows = study.history[study.history["kept"] & (study.history["split"] == "train")]
+    own = rows.loc[(rows["encoder"] == "resnet18") & (rows["measure"] == "loss"), "value"]
+    loss = frame.loc[("resnet50", "log_loss")]
+    assert (loss["value"], loss["found"]) == (0.2517, own.item())
+    assert loss["n_found"] == sum(study.datasets["scenes"]["n_images"]["train"].values())
+    for name in ENTRIES:  # measured nowhere
+        assert np.isnan(frame.loc[(name, "accuracy"), "found"])
+    assert "Accuracy on train images is not measured here" in words(study)
+
+
+def test_images_are_counted_by_kind_of_row(study: Study) -> None:
+    assert "n = 300 test images, 240 of them where channels are off, 339 train images." in words(
+        study
+    )
+    few = replace(study, experiments=study.experiments.assign(n_images=40))
+    assert (
+        "Judged were the two networks on 60 test images and channels set to zero on 40 of them."
+    ) in told.sentences(few, "scenes")
+    all_off = replace(study, experiments=study.experiments.assign(n_images=300))
+    assert "n = 300 test images, 339 train images." in words(all_off)
+    none_off = replace(study, experiments=study.experiments[:0])
+    assert "n = 300 test images, 339 train images." in words(none_off)
+    assert "not measured in this study" in words(none_off)
+    assert "not measured in this study" not in words(study)
+
+
+def words(study: Study) -> str:
+    figure = plugins.load("figures", "published_values").draw(study, "scenes")
+    return " ".join(text.get_text() for text in texts(figure))
 
 
 def test_the_interval_of_a_published_share_is_wilsons(study: Study) -> None:
@@ -89,11 +126,11 @@ def test_the_interval_of_a_published_share_is_wilsons(study: Study) -> None:
 def test_a_claim_is_judged_by_its_interval(
     ends: tuple[float, float, float], worse: bool, verdict: str
 ) -> None:
-    assert literature._verdict(Difference(*ends, 0.1), "accuracy", worse=worse) == verdict
+    assert _verdict(Difference(*ends, 0.1), "accuracy", worse=worse) == verdict
     if worse:  # a higher log-loss is worse
         turned = Difference(*(-end for end in ends), 0.1)
         turned = Difference(turned.value, turned.high, turned.low, 0.1)
-        assert literature._verdict(turned, "log_loss", worse=True) == verdict
+        assert _verdict(turned, "log_loss", worse=True) == verdict
 
 
 def test_networks_are_compared_on_the_same_images_one_by_one(study: Study) -> None:
@@ -126,7 +163,8 @@ def test_what_was_not_measured_is_said_to_be_missing(study: Study) -> None:
     )
     assert {claim.verdict for claim in claims(bare, "scenes")} == {"cannot be told"}
     assert "not measured" in " ".join(told.sentences(bare, "scenes"))
-    assert compared(bare, "scenes")["found"].isna().sum() == 8
+    frame = compared(bare, "scenes")
+    assert frame.loc[frame["split"] == "test", "found"].isna().sum() == 8
     assert training_ratio(replace(study, costs=study.costs[:0]), "scenes") is None
 
 
@@ -178,3 +216,36 @@ def test_the_published_table_is_whole() -> None:
     assert not frame.duplicated(["method", "policy", "amount", "measure"]).any()
     assert frame["source"].notna().all()
     assert set(frame["method"]) == set(literature.NAMES)
+
+
+def test_networks_held_against_published_ones_all_have_their_confusions(study: Study) -> None:
+    confusions = plugins.load("figures", "confusion_matrix")
+    named = confusions.data(study, "scenes")
+    assert list(named["encoder"].unique()) == ["bagnet17", *ENTRIES.values()]
+    for name in ENTRIES.values():
+        own = study.predictions[study.predictions["encoder"] == name]
+        assert named.loc[named["encoder"] == name, "n"].sum() == len(own)
+    assert len(confusions.draw(study, "scenes").axes) == 3
+    alone = confusions.data(with_config(study, literature={}), "scenes")
+    assert alone.groupby("patches")["encoder"].nunique().tolist() == [1, 1]
+
+
+def test_learning_curves_show_accuracy_and_the_published_best_on_val(study: Study) -> None:
+    curves = plugins.load("figures", "loss_curves")
+    rows = curves.data(study, "scenes")
+    assert set(rows["measure"]) == {"loss", "accuracy"}
+    assert set(rows.loc[rows["measure"] == "accuracy", "split"]) == {"val"}
+    for asked, said in ((ENTRIES, [0.9211, 0.9189]), ({}, [])):
+        figure = curves.draw(with_config(study, literature=asked), "scenes")
+        own = [ax for ax in figure.axes if "2019" in [text.get_text() for text in ax.texts]]
+        lines = [line.get_ydata() for ax in own for line in ax.lines]
+        assert sorted(y[0] for y in lines if len(y) == 2 and y[0] in said) == sorted(said)
+        assert len(own) == len(said)
+
+
+def test_a_method_without_accuracy_has_its_loss_alone(study: Study) -> None:
+    losses = study.history[study.history["measure"] == "loss"]
+    curves = plugins.load("figures", "loss_curves")
+    both, alone = (curves.draw(own, "scenes") for own in (study, replace(study, history=losses)))
+    assert len(both.axes) == 2 * len(alone.axes) == 6
+    assert both.get_size_inches()[1] > alone.get_size_inches()[1]

@@ -17,12 +17,12 @@ from patchbench.figures._labels import LEADER_IN, NAME_IN, names_beside, without
 from patchbench.study import WHOLE_IMAGE, Study
 
 CAPTION = (
-    "Area under the receiver operating characteristic (ROC) curve, above, and accuracy, below, "
-    "against the side of a patch. Left: image decisions by one fusion rule, fixed beforehand, "
-    "with whole-image networks as bands. Right: single test patches, each scored by the label of "
-    "its image. Points of one column stand side by side so that bars can be told apart. Bars and "
-    "bands: 95 % bootstrap intervals over test images; dotted line: AUC by chance. Controls, in "
-    "grey: random projections, colours, raw pixels, class frequencies."
+    "Area under the receiver operating characteristic (ROC) curve (AUC), above, and accuracy, "
+    "below, against the side of a patch. Left: image decisions by one fusion rule, fixed "
+    "beforehand, with whole-image networks as bands. Right: single test patches, each scored by "
+    "the label of its image. Points of one column stand side by side so that bars can be told "
+    "apart. Bars and bands: 95 % bootstrap intervals over test images; dotted line: AUC by chance. "
+    "Controls, in grey: random projections, colours, raw pixels, class frequencies."
 )
 _LEVELS = {"image": "Images", "patch": "Single patches"}
 _AUC, _ACCURACY = "auc_macro", "accuracy"

@@ -19,10 +19,11 @@ from patchbench.study import WHOLE_IMAGE, Study
 NEEDS = {"benchmark.experiments": ("spatial_blackout", "channel_blackout")}
 CAPTION = (
     "What happens when parts are taken away from test images, nothing being fitted again; a row "
-    "for each method. Left: image AUC when patches are dropped and the rest is fused, by who goes "
-    "first. Middle: image AUC when feature channels before the last, linear step are set to zero, "
-    "the same for all images and classes. Right: log-loss when patches or channels go at random, "
-    "rescaled (mean over what is left) or not (what is gone counts as zero, so logits shrink). "
+    "for each method. Left: area under the receiver operating characteristic (ROC) curve of image "
+    "decisions (AUC) when patches are dropped and the rest is fused, by who goes first. Middle: "
+    "AUC when feature channels before the last, linear step are set to zero, the same for all "
+    "images and classes. Right: log-loss when patches or channels go at random, rescaled (mean "
+    "over what is left) or not (what is gone counts as zero, so logits shrink). "
     "Values are means over draws. Light bands: 95 % bootstrap intervals over test images; dark "
     "bands: the middle 95 % of single draws; both for random removal only. Points: every second "
     "patch of a checkerboard, every second channel. "

@@ -15,12 +15,13 @@ from patchbench.study import WHOLE_IMAGE, Study
 
 CAPTION = (
     "Maps of the embeddings of test patches, the same patches for every encoder of one patch "
-    "size: t-SNE (van der Maaten & Hinton, JMLR 2008) of the first 50 principal components of the "
-    "standardised embeddings. Every dot is a patch in the colour of its image's class; some "
-    "patches are shown themselves, framed in that colour. Near neighbours on a map are alike for "
-    "the encoder; distances between far clusters, sizes of clusters and directions mean nothing. "
-    "Labels took no part in laying them out. Best area under the curve of image decisions (AUC) "
-    "first; titles in grey: controls."
+    "size: t-distributed stochastic neighbour embedding (t-SNE, van der Maaten & Hinton, JMLR "
+    "2008) of the first 50 principal components of the standardised embeddings. Every dot is a "
+    "patch in the colour of its image's class; some patches are shown themselves, framed in that "
+    "colour. Near neighbours on a map are alike for the encoder; distances between far clusters, "
+    "sizes of clusters and directions mean nothing. Labels took no part in laying them out. Best "
+    "area under the receiver operating characteristic (ROC) curve of image decisions (AUC) first; "
+    "titles in grey: controls."
 )
 _MAX_PANELS, _MAX_PICTURES, _MAX_COLORS = 6, 300, len(style.COLORS)
 _PICTURE_PT = 32 * 72 / style.RC["savefig.dpi"]  # a patch of 32 px as it is in the PNG

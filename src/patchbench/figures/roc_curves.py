@@ -10,10 +10,12 @@ from patchbench.figures import _style as style
 from patchbench.study import Study
 
 CAPTION = (
-    "Receiver operating characteristic, mean of the one-against-rest curves over classes. Left: "
-    "every test patch scored by the label of its image. Right: images decided by one fusion rule, "
-    "the same for all patch methods and fixed beforehand, beside the whole-image networks. "
-    "Numbers are the area under the curve with its 95 % interval; the diagonal is chance."
+    "Receiver operating characteristic (ROC), mean of the one-against-rest curves over classes. "
+    "Left: every test patch scored by the label of its image. Right: images decided by one fusion "
+    "rule, the same for all patch methods and fixed beforehand, beside the whole-image networks. "
+    "Numbers are the area under the curve with its 95 % interval. Curves have no bands, which "
+    "would hide each other: how sure a curve is, the interval of its area tells. The diagonal is "
+    "chance."
 )
 _LEVELS = ("patch", "image")
 _MAX_CURVES, _SIDE_IN, _TOP_IN, _LEFT_IN = 16, 2.8, 0.5, (0.56, 4.06)

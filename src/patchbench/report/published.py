@@ -3,7 +3,8 @@
 from itertools import product
 
 from patchbench import literature
-from patchbench.literature import MEASURES, VERDICTS, Claim
+from patchbench.literature import MEASURES
+from patchbench.literature_claims import VERDICTS, Claim, claims, training_ratio
 from patchbench.markdown import with_interval
 from patchbench.study import Study
 
@@ -13,20 +14,20 @@ _MINUS = "\N{MINUS SIGN}"
 
 def sentences(study: Study, dataset: str) -> list[str]:
     """Which claims hold on a dataset, and from which weights; none where nothing is compared."""
-    claims = literature.claims(study, dataset)
-    if not claims:
+    judged = claims(study, dataset)
+    if not judged:
         return []
     found = [_networks(study)]
     words = dict(zip(VERDICTS, ("hold", "do not hold", "cannot be told"), strict=True))
     for measure, verdict in product(MEASURES, VERDICTS):
-        own = [claim for claim in claims if claim.measure == measure]
+        own = [claim for claim in judged if claim.measure == measure]
         if told := [_told(claim) for claim in own if claim.verdict == verdict]:
             found.append(
                 f"Of its {len(own)} claims on {_NAMES[measure]} these {words[verdict]} here: "
                 f"{'; '.join(told)}."
             )
-    found.append(_logged())
-    ratio = literature.training_ratio(study, dataset)
+    found += [*_rests_on(judged), _logged()]
+    ratio = training_ratio(study, dataset)
     if ratio is not None:
         found.append(
             f"Training BagNet-33 took {ratio[0]:.2g} times as long as ResNet-50 there, and "
@@ -47,6 +48,16 @@ def _networks(study: Study) -> str:
             start += ", the last layer alone trained"
         told.append(f"{literature.NAMES[name]} is {entry}, {start}")
     return f"Held against the study of 2019 ({'; '.join(told)})."
+
+
+def _rests_on(judged: list[Claim]) -> list[str]:
+    """On how many test images the claims were judged; nothing where none was."""
+    apart = max(claim.n_images for claim in judged if claim.policy == "none")
+    off = max(claim.n_images for claim in judged if claim.policy != "none")
+    told = [f"the two networks on {apart:,} test images"] if apart else []
+    if off:
+        told.append(f"channels set to zero on {off:,} {'of them' if told else 'test images'}")
+    return [f"Judged were {' and '.join(told)}."] if told else []
 
 
 def _logged() -> str:
