@@ -52,8 +52,8 @@ def test_the_default_study_can_run_and_nothing_stays_behind(
     assert not list(here.iterdir())
     values = {finding["name"]: finding["value"] for finding in found["findings"]}
     assert values["runs"] == "8 of patches, 1 of whole images"
-    assert values["jobs"].startswith("50: ") and values["already done"].startswith(
-        "0 of the 47 jobs"
+    assert values["jobs"].startswith("52: ") and values["already done"].startswith(
+        "0 of the 49 jobs"
     )
     assert values["networks"].startswith("tile2vec, bagnet17, resnet18")
 
@@ -251,7 +251,7 @@ def test_settings_are_laid_over_the_default_as_snakemake_does(here: Path) -> Non
 
 
 def test_what_would_be_downloaded_is_told(here: Path) -> None:
-    lists = {"datasets": ["flowers5"], "encoders": ["bagnet33-imagenet", "sift"]}
+    lists = {"datasets": ["flowers5"], "encoders": ["bagnet33-imagenet", "sift"], "explain": []}
     patches = {"large": {"patch_size_px": 33, "stride_px": 32, "edge": "drop"}}
     path = overlay(here, patches=patches, benchmark=lists | {"patches": ["large"]})
     config = doctor_study.load([Path(path)])

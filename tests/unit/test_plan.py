@@ -87,8 +87,8 @@ def of_sizes(*sizes_px: int) -> dict[str, Any]:
     entries = {
         f"p{size}": {"patch_size_px": size, "stride_px": 16, "edge": "drop"} for size in sizes_px
     }
-    encoders = ["bagnet33", "sift"]
-    lists = CONFIG["benchmark"] | {"patches": list(entries), "encoders": encoders, "cnns": []}
+    lists = CONFIG["benchmark"] | {"patches": list(entries), "encoders": ["bagnet33", "sift"]}
+    lists |= {"cnns": [], "explain": []}
     return CONFIG | {"patches": entries, "benchmark": lists}
 
 
@@ -139,7 +139,8 @@ def test_a_cnn_s_weights_are_fetched_or_are_the_user_s_own() -> None:
 
 
 def with_fusions(*fusions: str, **lists: Any) -> dict[str, Any]:
-    return CONFIG | {"benchmark": CONFIG["benchmark"] | {"fusions": list(fusions)} | lists}
+    lists = {"fusions": list(fusions), "explain": []} | lists
+    return CONFIG | {"benchmark": CONFIG["benchmark"] | lists}
 
 
 def test_rules_on_embeddings_are_a_run_of_their_own_for_each_encoder() -> None:
