@@ -144,8 +144,9 @@ def stream_fit(
 ) -> pd.DataFrame:
     """Train a network in place; see :func:`patchbench.networks.training.train`.
 
-    A pool that is a Module is trained with it: one optimizer, one best epoch. Batch norms keep the statistics they have: start from weights that have learnt some, or take
-    a network whose norm is ``channels``.
+    A pool that is a Module is trained with it: one optimizer, one best epoch. Batch norms keep the
+    statistics they have: start from weights that have learnt some, or take a network whose norm is
+    ``channels``.
 
     Parameters
     ----------
