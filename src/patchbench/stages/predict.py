@@ -51,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fusion", help="rule to decide by; the one that is best on val by default"
     )
-    parser.add_argument("--full-size", action="store_true", help="do not resize the images")
+    whole = "do not resize the images: TIFFs of any size, other files up to 178 megapixels"
+    parser.add_argument("--full-size", action="store_true", help=whole)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where evidence is written")
     parser.add_argument(
         "--scratch", type=Path, metavar="FOLDER", help="for pixels decoded with --full-size"
