@@ -232,6 +232,7 @@ def test_local_contrast_finds_the_patch_that_is_not_plain():
             "has classes 0 to 2",
         ),
         (lambda: stream_logits(MODEL, IMAGE, 40, classes=[1.0]), "classes has 1.0, but the model"),
+        (lambda: stream_logits(MODEL, IMAGE, 40, classes=[True]), "classes has True, but the mod"),
         (lambda: stream_logits(MODEL, PIXELS, 40, scale=ONE_CHANNEL), "1 channels and the image 3"),
         (lambda: ask_patches(MODEL, IMAGE, 16), "tile_px is 16, less than the receptive field"),
     ],

@@ -124,8 +124,9 @@ def _head(model: BagNet, classes: Sequence[int] | None) -> tuple[Tensor, Tensor]
     n_classes = model.fc.out_features
     chosen = list(range(n_classes)) if classes is None else list(classes)
     for one in chosen:
-        # also negative numbers, which would count from the end
-        if not isinstance(one, int | np.integer) or one not in range(n_classes):
+        # refused, too, are negative numbers, which count from the end, and a mask
+        whole = isinstance(one, int | np.integer) and not isinstance(one, bool)
+        if not whole or one not in range(n_classes):
             raise UserError(
                 f"classes has {one}, but the model has classes 0 to {n_classes - 1}; give those"
             )
