@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import os
-import struct
-import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from patchbench import limits
+from patchbench.loading import INVERTED, WHITE, load
 from patchbench.records import BadImageError
 
 if TYPE_CHECKING:
@@ -23,18 +19,6 @@ Box = tuple[int, int, int, int]
 """``y_px, x_px, height_px, width_px`` of a part of an image."""
 RESIZE_MODES = ("crop", "squash", "pad")
 _BAND_PX = 256
-_BITS_PER_SAMPLE, _WHITE = 258, "patchbench white"
-# Pillow opens more, some of it by starting other programs (EPS by Ghostscript)
-_FORMATS = (
-    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000"),
-    *("PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"),
-)
-
-# What Pillow's readers raise on files that are cut off, mangled or no image at all.
-_DECODE_ERRORS = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error),
-    *(TypeError, OverflowError, KeyError),  # TIFFs whose numbers are of another kind or too large
-)
 
 
 def decode(source: Path | str | bytes, max_megapixels: float | None = None) -> np.ndarray:
@@ -62,7 +46,7 @@ def decode(source: Path | str | bytes, max_megapixels: float | None = None) -> n
     BadImageError
         If there is no such image, in words.
     """
-    return _to_rgb(_load(source, max_megapixels))
+    return _to_rgb(load(source, max_megapixels, in_colour=True))
 
 
 def decode_bands(
@@ -78,7 +62,7 @@ def decode_bands(
         From top to bottom. The image itself is decoded already; what no conversion can bring to
         RGB raises `BadImageError` here.
     """
-    image = _load(source, max_megapixels)
+    image = load(source, max_megapixels, in_colour=True)
     width, height = image.size
     bands = (
         _to_rgb(image.crop((0, top, width, min(top + _BAND_PX, height))))
@@ -93,7 +77,7 @@ def decode_mask(source: Path | str | bytes, max_megapixels: float | None = None)
     On the object are the non-zero entries of a palette or one-bit image, and otherwise the
     pixels brighter than half of the brightest: 0/1, 0/255 and JPEG masks all work.
     """
-    image = _load(source, max_megapixels)
+    image = load(source, max_megapixels)
     if image.mode in ("1", "P"):
         return np.asarray(np.asarray(image) != 0)
     values = np.asarray(image if image.mode.startswith(("L", "I", "F")) else image.convert("L"))
@@ -103,82 +87,16 @@ def decode_mask(source: Path | str | bytes, max_megapixels: float | None = None)
 
 def decode_values(source: Path | str | bytes, max_megapixels: float | None = None) -> np.ndarray:
     """Read a picture whose numbers stand for something else than light: (h, w), as stored."""
-    values = np.asarray(_load(source, max_megapixels))
+    values = np.asarray(load(source, max_megapixels))
     if values.ndim != 2:
         raise BadImageError(f"has {values.shape[-1]} channels, not one number a pixel")
     return values
 
 
-def _load(source: Path | str | bytes, max_megapixels: float | None) -> Image:
-    from PIL import Image, UnidentifiedImageError
-
-    most = limits.current().max_image_megapixels if max_megapixels is None else max_megapixels
-    try:
-        with _opened(source) as content, _recognized(content) as image:
-            megapixels = image.width * image.height / 1e6
-            if megapixels > most:
-                raise BadImageError(f"{megapixels:.0f} megapixels, more than {most:g}")
-            _note_white(image)
-            image.load()
-            return _upright(image)
-    except FileNotFoundError as error:
-        raise BadImageError("no such file") from error
-    except UnidentifiedImageError as error:
-        raise BadImageError("not an image") from error
-    except Image.DecompressionBombError as error:
-        raise BadImageError(f"far more than {most:g} megapixels") from error
-    except _DECODE_ERRORS as error:
-        reason = str(error).split("\n")[0] or type(error).__name__
-        raise BadImageError(f"cannot be decoded: {reason}") from error
-
-
-def _note_white(image: Image) -> None:
-    """Note, for all copies too, how a TIFF of 12 bits stores white: Pillow says it has 16."""
-    if getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE) == (12,):
-        image.info[_WHITE] = 2**12 - 1
-
-
-class _Bounded(io.BufferedReader):
-    """A file of which no more is read than it has; a damaged one may state any length."""
-
-    def __init__(self, path: Path | str) -> None:
-        super().__init__(io.FileIO(path))
-        self._end = os.fstat(self.fileno()).st_size
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Read ``size`` bytes, or what is left; no room is made for more."""
-        left = max(0, self._end - self.tell())
-        return super().read(left if size is None or size < 0 else min(size, left))
-
-
-def _opened(source: Path | str | bytes) -> IO[bytes]:
-    return io.BytesIO(source) if isinstance(source, bytes) else _Bounded(source)
-
-
-def _recognized(content: IO[bytes]) -> Image:
-    from PIL import Image
-
-    # the limit says what is too large; Pillow would warn of half of what it refuses
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(content, formats=_FORMATS)
-
-
-def _upright(image: Image) -> Image:
-    from PIL import ExifTags, ImageOps
-
-    try:
-        if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
-            return image
-        return ImageOps.exif_transpose(image)
-    except _DECODE_ERRORS:
-        return image.copy()  # the pixels are fine, only the EXIF block is broken
-
-
 def _to_rgb(image: Image) -> np.ndarray:
-
     if image.mode.startswith("I"):
-        return _from_16_bit(np.asarray(image), image.info.get(_WHITE, 65535))
+        grey, white = np.asarray(image), image.info.get(WHITE, 65535)
+        return _from_16_bit(white - grey if INVERTED in image.info else grey, white)
     if image.mode == "F":
         raise BadImageError("has floating-point pixels; save it with 8 or 16 bits per channel")
     if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:

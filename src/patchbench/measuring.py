@@ -75,6 +75,7 @@ def measure(tell: Tell, point: Point) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
+        tell({"start_gpu_mib": torch.cuda.memory_allocated() / 2**20})
     gpu = torch.cuda.get_device_name() if device == "cuda" else None
     tell({"start_rss_mib": status_mib("VmRSS"), "device": device, "gpu": gpu})
 

@@ -23,6 +23,10 @@ class BadImageError(Exception):
         super().__init__(printable(reason))
 
 
+class TooLargeImageError(BadImageError):
+    """An image has more pixels than are decoded at once."""
+
+
 @dataclass(frozen=True)
 class Record:
     """One image of a dataset, before it is decoded."""

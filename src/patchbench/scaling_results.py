@@ -34,12 +34,13 @@ def curves(study: Study) -> pd.DataFrame:
     frame = frame.assign(_way=frame["way"].map(rank), _task=frame["task"].map(place))
     frame = frame.sort_values(["_task", "_way", "side_px"], ignore_index=True)
     frame = frame.drop(columns=["_way", "_task"])
-    gpu, resident, start = (
-        frame[name].astype(float) for name in ("peak_gpu_mib", "peak_rss_mib", "start_rss_mib")
+    gpu, gpu_before, resident, before = (
+        frame[f"{what}_mib"].astype(float)
+        for what in ("peak_gpu", "start_gpu", "peak_rss", "start_rss")
     )
     frame["memory_gib"] = gpu.fillna(resident) / 1024
     # what was there before the image grows with nothing and would flatten every curve
-    frame["_grown"] = gpu.fillna(resident - start)
+    frame["_grown"] = (gpu - gpu_before).fillna(resident - before)
     for name, column in (("growth_memory", "_grown"), ("growth_time", "work_s")):
         found = {
             key: growth(rows["side_px"], rows[column])

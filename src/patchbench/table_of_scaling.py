@@ -24,6 +24,10 @@ SCALING_COLUMNS: dict[str, Columns] = {
             "of that, what was there before: Python, PyTorch, network, and gradients in training",
         ),
         "peak_gpu_mib": (FLOAT, "largest GPU memory that tensors took; null without CUDA"),
+        "start_gpu_mib": (
+            FLOAT,
+            "of that, what was there before: weights, and gradients in training; null without CUDA",
+        ),
         "peak_gpu_reserved_mib": (FLOAT, "largest GPU memory that PyTorch held for them"),
         "image_mib": (
             FLOAT,

@@ -67,7 +67,7 @@ def pictures() -> list[bytes]:
 
 @cache
 def tiffs() -> list[bytes]:
-    """Tiles, strips, planes, compressions, depths, BigTIFF, pyramids."""
+    """Tiles, strips, planes, compressions, depths, BigTIFF, pyramids, turned, white as zero."""
     kinds: list[tuple[np.ndarray, dict[str, Any]]] = [
         (_pixels(40, 50, 3), {"tile": (16, 32), "compression": "zlib"}),
         (_pixels(40, 50, 3), {"tile": (16, 16), "bigtiff": True}),
@@ -81,6 +81,8 @@ def tiffs() -> list[bytes]:
         (_pixels(40, 50, 1, dtype=np.uint16)[..., 0], {"photometric": "minisblack"}),
         (_pixels(40, 50, 4), {"extrasamples": ["unassalpha"], "tile": (16, 32)}),
         (_pixels(40, 50, 5), {"photometric": "minisblack", "planarconfig": "contig"}),
+        (_pixels(40, 50, 3), {"tile": (16, 32), "extratags": [(274, 3, 1, 6, True)]}),
+        (_pixels(40, 50, 1)[..., 0], {"photometric": "miniswhite", "rowsperstrip": 8}),
     ]
     return [
         _saved(lambda f, k=k: tifffile.imwrite(f, k[0], **({"photometric": "rgb"} | k[1])))

@@ -38,7 +38,9 @@ def _curve(way: str, task: str, dear: float) -> list[dict[str, Any]]:
         row = {"way": way, "task": task, "side_px": side_px, "image_mib": 3 * side_px**2 / 2**20}
         row |= {"max_memory_gib": _GIB, "max_time_s": _SECONDS, "device": "cpu", "threads": 1}
         row |= {"host": "A processor, 2 cores, 15.6 GiB", "gpu": None, "commit": "0" * 12}
-        row |= dict.fromkeys(("peak_gpu_mib", "peak_gpu_reserved_mib", "redundant"))
+        row |= dict.fromkeys(
+            ("peak_gpu_mib", "start_gpu_mib", "peak_gpu_reserved_mib", "redundant")
+        )
         if reason or stopped:
             status = "out of memory" if "memory" in reason else "too long"
             row |= {"status": "not tried" if stopped else status}

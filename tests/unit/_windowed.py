@@ -26,8 +26,8 @@ def windows_of(image) -> list[tuple[int, int, int, int]]:
         (0, 0, 1, 1),
         (full[0] - 1, full[1] - 1, 1, 1),
         (31, 47, 2, 2),
-        (5, 40, 70, 60),
-        (full[0] - 20, 3, 20, 90),
+        (5, 40, 70, min(60, full[1] - 40)),
+        (full[0] - 20, 3, 20, min(90, full[1] - 3)),
     ]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from patchbench import limits, plugins
@@ -61,6 +62,13 @@ def test_a_file_that_is_no_image_is_found_out_on_reading(root) -> None:
     (root / "cat" / "notes.txt").write_text("hello")
     with pytest.raises(BadImageError, match="not an image"):
         records(root)[2].read()
+
+
+def test_a_tiff_of_counts_is_no_picture_of_brightness(root) -> None:
+    counts = np.full((16, 16), 200, np.int32)  # of 65,535: it was nearly black
+    tifffile.imwrite(root / "cat" / "0.tif", counts, photometric="minisblack")
+    with pytest.raises(BadImageError, match="has pixels of type int32; save it with 8 or 16"):
+        records(root)[0].read()
 
 
 def test_an_image_above_the_limit_is_bad(root) -> None:

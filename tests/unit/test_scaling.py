@@ -33,6 +33,7 @@ from patchbench.streaming.footprint import multiply_adds
 from patchbench.streaming.tiles import laid_out
 from unit import _workers
 from unit._drawn import STUDIES, drawn, texts
+from unit._no_gpu import Gpu
 
 ROOT = Path(__file__).parents[2]
 CONFIG: dict[str, Any] = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -184,6 +185,38 @@ def test_curves_tell_how_memory_and_time_grow_and_where_they_end() -> None:
     told = " ".join(scaling_results.sentences(study))
     assert "resnet50, inference: 2,048 px take 3.7 GiB" in told
     assert "; at 4,096 px out of memory at 12 GiB." in told
+
+
+def test_on_a_gpu_memory_grows_beyond_the_weights_that_were_there_before() -> None:
+    study = STUDIES["grown"]()
+    rows, weights = study.scaling.copy(), 97.5
+    taken = rows["peak_rss_mib"] - rows["start_rss_mib"]
+    rows = rows.assign(device="cuda", gpu="A GPU", start_gpu_mib=taken * 0 + weights)
+    frame = scaling_results.curves(
+        replace(study, scaling=rows.assign(peak_gpu_mib=weights + taken))
+    )
+    of = frame.drop_duplicates(["way", "task"]).set_index(["way", "task"])["growth_memory"]
+    assert of["resnet50", "inference"] == pytest.approx(2.0)
+    assert of["bagnet33-streamed", "training"] == pytest.approx(0.0, abs=1e-9)
+    peak = frame.loc[frame["status"] == DONE, ["memory_gib", "peak_gpu_mib"]]
+    assert peak["memory_gib"].to_numpy() == pytest.approx(peak["peak_gpu_mib"] / 1024)
+
+
+def test_a_point_on_a_gpu_tells_what_was_there_before_the_image(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("patchbench.measuring.N_REPEATS", 1)
+    monkeypatch.setattr("patchbench.measuring.resolve", lambda device: device)
+    monkeypatch.setattr("torch.cuda", gpu := Gpu())
+    look = Namespace(n_pieces=1, piece_px=64, redundant=None)
+    way = Namespace(ready=lambda task: lambda windows: look)
+    monkeypatch.setattr("patchbench.measuring.plugins.build", lambda *a, **fixed: way)
+    monkeypatch.setattr("patchbench.measuring.plugins.preload", lambda name: None)
+    told: dict[str, Any] = {}
+    measure(told.update, Point("it", {}, "inference", 64, "cuda", 1, 0, 4000.0))
+    assert (told["start_gpu_mib"], told["peak_gpu_mib"], told["gpu"]) == (97, 130, "A GPU")
+    assert gpu.asked.index("reset_peak_memory_stats") < gpu.asked.index("max_memory_allocated")
+    assert set(told) <= set(tables.COLUMNS["scaling"])
 
 
 def test_the_figure_says_what_did_not_fit_and_how_often_was_looked() -> None:

@@ -1,6 +1,7 @@
 """A streamed training is the ordinary one, whatever norm, pool and number of images."""
 
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.nn import functional
 from patchbench.encoders.bagnet import Encoder
 from patchbench.errors import UserError
 from patchbench.networks.bagnet import BagNet
+from patchbench.networks.course import Checkpoint
 from patchbench.networks.folding import folded
 from patchbench.networks.pixels import Scale
 from patchbench.networks.settings import Plan
@@ -159,6 +161,47 @@ def test_fitting_learns_windows_opens_one_at_a_time_and_keeps_the_best_epoch():
     assert (found.argmax(dim=1).numpy() == labels).mean() > 0.8
     without = stream_fit(model, images, None, how, Plan(epochs=1, batch_size=4, lr=0.01), 0)
     assert list(without["split"]) == ["train"]
+
+
+class Scaled(nn.Module):
+    """A pool that learns how much logits count, and notes its weight when it need not learn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.2))
+        self.seen: list[float] = []
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            self.seen.append(self.weight.item())
+        return evidence.flatten(0, -2).amax(dim=0) * self.weight
+
+
+@pytest.mark.parametrize("patches", [None, lambda row: np.array([0, 1])])
+def test_a_pool_that_learns_is_trained_with_the_network_and_comes_from_the_same_epoch(patches):
+    images = replace(some_images(4, torch.float32), patches=patches)
+    model, pool = network(width=4), Scaled()
+    how = Streaming(pool=pool, tile_px=33)
+    history = stream_fit(model, images, images, how, Plan(epochs=4, batch_size=2, lr=0.3), 0)
+    loss = history[(history["split"] == "val") & (history["measure"] == "loss")]
+    best, *others = pool.seen[::4][int(loss["value"].argmin())], *pool.seen[::4]
+    assert len(set(others)) == 4 and pool.weight.item() == best != others[-1]
+    assert not pool.training and not model.training
+    found = predict_streamed(model, images, how)
+    assert not found.requires_grad
+    wanted = functional.cross_entropy(found, torch.from_numpy(images.labels)).item()
+    assert wanted == pytest.approx(loss["value"].min())
+
+
+def test_a_training_that_goes_on_takes_up_its_pool(tmp_path):
+    images, plan = some_images(2, torch.float32), Plan(epochs=3, batch_size=2, lr=0.1)
+    kept, ends = Checkpoint(tmp_path / "kept.npz", most_share=1e9), []
+    for _ in range(2):  # the second start finds two epochs done
+        model, how = network(), Streaming(pool=(pool := Scaled()), tile_px=33)
+        stream_fit(model, images, images, how, plan, 0, kept)
+        ends.append((len(pool.seen), pool.weight.item()))
+    assert ends[0][1] == ends[1][1] != 0.2
+    assert [n for n, _ in ends] == [6, 2]
 
 
 def test_without_a_pool_predictions_are_the_mean_s():

@@ -4,8 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 
 from patchbench.networks.bagnet import BagNet
 from patchbench.streaming import footprint
@@ -51,20 +54,62 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.skipif(not PEAK.exists(), reason="only Linux tells the peak since a moment")
-def test_streaming_takes_the_budget_and_no_more():
-    asked = [(33, 16, 30, False), (17, 16, 30, True)]
+# the peak of a whole process, PyTorch included
+STREAM = """
+import json, sys, torch
+from patchbench.networks.bagnet import BagNet
+from patchbench.networks.pixels import Scale
+from patchbench.networks.weights import placed
+from patchbench.streaming import stream_gradients, stream_logits
+from patchbench.windows import open_windows
+
+torch.set_num_threads(1)
+path, training = json.loads(sys.argv[1])
+model = placed(BagNet(17, 4, 4, (1, 1, 1, 1), norm="channels"), "cpu").eval()
+with open_windows(path) as image:
+    options = {"tile_px": 161, "scale": Scale.imagenet()}
+    if training:
+        stream_gradients(model, image, torch.sum, **options)
+    else:
+        stream_logits(model, image, **options)
+lines = open("/proc/self/status").read().splitlines()
+print(next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024)
+"""
+
+
+def in_a_process(program: str, asked: object) -> Any:
+    """What a program prints, as JSON."""
     done = subprocess.run(
-        [sys.executable, "-c", MEASURE, json.dumps(asked)],
+        [sys.executable, "-c", program, json.dumps(asked)],
         capture_output=True,
         text=True,
         env={"PYTHONPATH": "src", "PATH": "/usr/bin:/bin"},
         cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
-    for (*network, budget_mib, training), peak_mib in zip(
-        asked, json.loads(done.stdout), strict=True
-    ):
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(not PEAK.exists(), reason="only Linux tells the peak since a moment")
+@pytest.mark.parametrize("training", [False, True])
+def test_sixteen_times_the_pixels_take_the_image_s_own_bytes_and_less_than_a_tenth_more(
+    tmp_path, training
+):
+    peaks_mib, path, sides_px = [], tmp_path / "it.tif", (512, 2048)
+    for side_px in sides_px:
+        pixels = np.random.default_rng(0).integers(0, 256, (side_px, side_px, 3), np.uint8)
+        options = {"photometric": "rgb", "compression": "zlib", "tile": (256, 256)}
+        tifffile.imwrite(path, pixels, **options)
+        peaks_mib.append(in_a_process(STREAM, [str(path), training]))
+    own_mib = 3 * (sides_px[1] ** 2 - sides_px[0] ** 2) / 2**20
+    assert peaks_mib[1] < 1.1 * peaks_mib[0] + own_mib, peaks_mib
+
+
+@pytest.mark.skipif(not PEAK.exists(), reason="only Linux tells the peak since a moment")
+def test_streaming_takes_the_budget_and_no_more():
+    asked = [(33, 16, 30, False), (17, 16, 30, True)]
+    found = in_a_process(MEASURE, asked)
+    for (*network, budget_mib, training), peak_mib in zip(asked, found, strict=True):
         assert 0.4 * budget_mib < peak_mib <= budget_mib, (network, training, peak_mib)
 
 

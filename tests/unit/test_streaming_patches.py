@@ -37,6 +37,8 @@ torch.manual_seed(0)
 MODEL = BagNet(17, 3, 2, (1, 1, 1, 1), norm="channels").double().eval()
 IMAGE = torch.from_numpy(np.random.default_rng(0).normal(size=(3, 75, 90)))  # 8 x 10 places
 PATCH_PX = 33  # 3 x 3 places
+PIXELS = np.zeros((75, 90, 3), np.uint8)
+ONE_CHANNEL = Scale(np.zeros(1, np.float32), np.ones(1, np.float32))
 
 
 def test_all_patches_give_what_streaming_gives():
@@ -216,6 +218,22 @@ def test_local_contrast_finds_the_patch_that_is_not_plain():
         (lambda: choose_patches(9, 0, 0), "share is 0; give"),
         (lambda: choose_patches(9, 0.5, 0, np.zeros(8)), r"scores have shape \(8,\) for 9 patches"),
         (lambda: ask_patches(MODEL, IMAGE, 33, np.array([12])), "give at least one, from 0 to 11"),
+        (lambda: ask_patches(MODEL, IMAGE, 33, np.array([], int)), "has 0 patches; give at least"),
+        (lambda: patch_boxes(MODEL, 75, 90, 33, np.array([-1, 3])), "has 2 patches, -1 to 3; give"),
+        (lambda: ask_patches(MODEL, IMAGE, 33, np.arange(12) < 3), r"shape \(12,\) and type bool"),
+        (lambda: patch_boxes(MODEL, 75, 90, 33, np.arange(12) < 3), "and type bool; give the numb"),
+        (lambda: ask_patches(MODEL, IMAGE, 33, np.array([1.0])), "type float64; .* 0 to 11 in one"),
+        (lambda: ask_patches(MODEL, IMAGE, 33, np.array([[1, 2]])), r"chosen has shape \(1, 2\)"),
+        (lambda: ask_patches(MODEL, IMAGE, 40.5), "tile_px is 40.5, no whole number; give"),
+        (lambda: stream_logits(MODEL, IMAGE, float("nan")), "tile_px is nan, no whole number"),
+        (lambda: stream_logits(MODEL, IMAGE, 40, evidence=True, classes=[5]), "classes has 5, but"),
+        (
+            lambda: stream_logits(MODEL, IMAGE, 40, evidence=True, classes=[-1]),
+            "has classes 0 to 2",
+        ),
+        (lambda: stream_logits(MODEL, IMAGE, 40, classes=[1.0]), "classes has 1.0, but the model"),
+        (lambda: stream_logits(MODEL, IMAGE, 40, classes=[True]), "classes has True, but the mod"),
+        (lambda: stream_logits(MODEL, PIXELS, 40, scale=ONE_CHANNEL), "1 channels and the image 3"),
         (lambda: ask_patches(MODEL, IMAGE, 16), "tile_px is 16, less than the receptive field"),
     ],
 )

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from patchbench.images import decode
+from patchbench.errors import UserError
+from patchbench.images import decode, resize
+from patchbench.prediction.pictures import at_full_size, prepared
+from patchbench.records import BadImageError, Preparation
 from patchbench.windows import ArrayWindows, open_windows, tiff
 from patchbench.windows.tiff import TiffWindows
+from patchbench.windows.turned import TurnedWindows
 from unit._windowed import HEIGHT_PX, STRIPS, TILED, WIDTH_PX, check, decoded_by
 
 
@@ -41,6 +45,7 @@ SAMPLES = {
     "rgb16": (3, np.uint16, 65_535, RGB, ...),
     "grey8": (1, np.uint8, 255, {"photometric": "minisblack"}, ...),
     "grey16": (1, np.uint16, 65_535, {"photometric": "minisblack"}, ...),
+    "inverted": (1, np.uint8, 255, {"photometric": "miniswhite"}, ...),
 }
 
 
@@ -58,6 +63,57 @@ def test_every_kind_of_pixel_is_by_window_what_it_is_whole(tmp_path, kind, byteo
     if extra is not ...:
         retag(path, 338, extra)
     check(path, decode(path), TiffWindows)
+
+
+@pytest.mark.parametrize("orientation", range(1, 10))
+@pytest.mark.parametrize("layout", [{}, STRIPS, {"compression": "zlib"} | TILED])
+@pytest.mark.parametrize("kind", ["rgb", "straight", "inverted"])
+def test_a_turned_tiff_is_by_window_what_it_is_whole(tmp_path, orientation, layout, kind):
+    path, (n_channels, dtype, most, options, _) = tmp_path / "it.tif", SAMPLES[kind]
+    turned = [(274, 3, 1, orientation, True)]
+    image = some_pixels(n_channels, dtype, most)
+    tifffile.imwrite(path, image, extratags=turned, **options, **layout)
+    check(path, decode(path), TurnedWindows if 1 < orientation < 9 else TiffWindows)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_grey_of_sixteen_bits_whose_white_is_zero_is_inverted(tmp_path, byteorder):
+    path, image = tmp_path / "it.tif", some_pixels(1, np.uint16, 65_535)
+    tifffile.imwrite(path, image, photometric="miniswhite", byteorder=byteorder, **TILED)
+    wanted = np.repeat(np.rint((65_535 - image) / 257).astype(np.uint8)[..., None], 3, axis=2)
+    check(path, wanted, TiffWindows)
+    if byteorder == "<":  # Pillow knows no other
+        assert np.array_equal(decode(path), wanted)
+    square = prepared(path, Preparation(image_size_px=16)).read(0, 0, 16, 16).astype(int)
+    assert np.abs(square - resize(wanted, 16)).max() <= 1
+
+
+def test_a_window_of_a_turned_tiff_decodes_only_the_tiles_it_touches(tmp_path, monkeypatch):
+    path, seen = tmp_path / "it.tif", decoded_by(monkeypatch)
+    image = some_pixels(3, np.uint8, 255)
+    options = {"compression": "zlib", "extratags": [(274, 3, 1, 6, True)]} | RGB | TILED
+    tifffile.imwrite(path, image, **options)
+    with open_windows(path) as found:
+        assert (found.height_px, found.width_px) == (WIDTH_PX, HEIGHT_PX)
+        corner = found.read(0, 0, 20, 10)  # stored at the lower left
+    assert np.array_equal(corner, np.rot90(image, -1)[:20, :10])
+    assert seen == [6]
+
+
+@pytest.mark.parametrize("n_bands", [3, 4, 5, 6])
+def test_bands_are_refused_or_read_alike_at_any_size(tmp_path, n_bands):
+    path, image = tmp_path / "it.tif", some_pixels(n_bands, np.uint8, 255)
+    tifffile.imwrite(path, image, photometric="minisblack", planarconfig="contig", **TILED)
+    told = f"has {n_bands} bands; save three of them as RGB"
+    with pytest.raises(BadImageError, match=told):
+        decode(path)
+    if n_bands > 3:
+        for way in (at_full_size, lambda path: prepared(path, Preparation(image_size_px=16))):
+            with pytest.raises(UserError, match=f"it.tif {told}"):
+                way(path)
+    else:
+        found = prepared(path, Preparation(image_size_px=16)).read(0, 0, 16, 16).astype(int)
+        assert np.abs(found - resize(image, 16)).max() <= 1
 
 
 def test_grey_of_twelve_bits_has_its_own_white(tmp_path):

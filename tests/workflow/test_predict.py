@@ -153,6 +153,20 @@ def test_a_disk_that_is_full_leaves_neither_array_nor_picture(
     assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.parametrize("taken", ["png", "npy"])
+def test_a_folder_in_the_place_of_one_leaves_none_of_the_other(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], taken: str
+) -> None:
+    path, out = the_images(project)[0], tmp_path / "out"
+    folder = out / f"{path.name}.evidence.{taken}"
+    folder.mkdir(parents=True)
+    asked = [str(project / RUN), str(path), "--out", str(out), "--device", "cpu"]
+    assert main(["predict", *asked]) == 1
+    told = capsys.readouterr().err
+    assert "cannot be written to: Is a directory" in told and "Traceback" not in told
+    assert list(out.rglob("*")) == [folder]
+
+
 class Reddest:
     """A CNN that finds the first class the likelier, the redder the image is."""
 

@@ -7,6 +7,7 @@ from patchbench.errors import UserError
 from patchbench.images import decode, resize, resize_by
 from patchbench.records import BadImageError, Preparation
 from patchbench.windows import ArrayWindows, Windows, open_tiff, open_windows
+from patchbench.windows.decoded import refused
 from patchbench.windows.shrinking import shrunk
 
 
@@ -15,33 +16,33 @@ def prepared(path: Path, how: Preparation) -> ArrayWindows:
 
     It is decoded whole, up to their limit of megapixels. A larger TIFF is shrunk window by window,
     so that memory does not grow with its pixels; what comes out differs by the rounding of means,
-    at most 1 of 255, or 2 along a side that is enlarged.
+    at most 1 of 255, or 2 along a side that is enlarged. So is one of bands that only windows know.
 
     Raises
     ------
     UserError
         If it cannot be decoded, or is too small or too large for that.
     """
+    windows = open_tiff(path)  # what cannot be read at its own size is told in the same words
     try:
         pixels = decode(path, how.max_image_megapixels)
     except BadImageError as error:
-        if "megapixels" not in str(error):
-            raise UserError(f"{path}: {error}") from error
-        return _by_windows(path, how, str(error))
+        if windows is None:
+            raise refused(path, error) from error
+        return _by_windows(windows, path, how)
+    finally:
+        if windows is not None:
+            windows.close()
     _check_size(path, pixels.shape[:2], how)
     return ArrayWindows(resize(pixels, how.image_size_px, how.resize))
 
 
-def _by_windows(path: Path, how: Preparation, reason: str) -> ArrayWindows:
-    windows = open_tiff(path)
-    if windows is None:
-        raise UserError(f"{path}: {reason}; save it as tiled TIFF in RGB, which may have any size")
-    with _in_colour(windows, path):
-        sides_px = windows.height_px, windows.width_px
-        _check_size(path, sides_px, how)
-        return ArrayWindows(
-            resize_by(partial(shrunk, windows), sides_px, how.image_size_px, how.resize)
-        )
+def _by_windows(windows: Windows, path: Path, how: Preparation) -> ArrayWindows:
+    sides_px = _in_colour(windows, path).height_px, windows.width_px
+    _check_size(path, sides_px, how)
+    return ArrayWindows(
+        resize_by(partial(shrunk, windows), sides_px, how.image_size_px, how.resize)
+    )
 
 
 def _check_size(path: Path, sides_px: tuple[int, ...], how: Preparation) -> None:
@@ -73,5 +74,5 @@ def at_full_size(path: Path, scratch: Path | None = None) -> Windows:
 def _in_colour(windows: Windows, path: Path) -> Windows:
     if windows.n_channels != 3:
         windows.close()
-        raise UserError(f"{path} has {windows.n_channels} bands; choose three of them as RGB")
+        raise UserError(f"{path} has {windows.n_channels} bands; save three of them as RGB")
     return windows

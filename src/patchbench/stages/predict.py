@@ -10,6 +10,10 @@ that memory does not grow with its pixels. Objects should then be as large, in p
 prepared images. Places are told relative to the image; a rule that has learned what to make of
 single places of the grid treats others as its documentation says.
 
+Only TIFFs may have any size, tiled or in strips, of grey or RGB. Other files, PNG and JPEG among
+them, and TIFFs of palette, CMYK or less than 8 bits are decoded whole, up to max_image_megapixels
+of the dataset, or 178 megapixels with --full-size.
+
 Each image is a line of JSON on standard output. With --out, NAME.evidence.npy is float32, rows by
 columns by classes: the probabilities of each patch of the grid, calibrated like those of the image;
 NAME.evidence.png shows those of the class decided on. Images that cannot be read are named on
@@ -21,6 +25,7 @@ import json
 import os
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fusion", help="rule to decide by; the one that is best on val by default"
     )
-    parser.add_argument("--full-size", action="store_true", help="do not resize the images")
+    whole = "do not resize the images: TIFFs of any size, other files up to 178 megapixels"
+    parser.add_argument("--full-size", action="store_true", help=whole)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where evidence is written")
     parser.add_argument(
         "--scratch", type=Path, metavar="FOLDER", help="for pixels decoded with --full-size"
@@ -159,9 +165,12 @@ def _written(base: Path, pipeline: Pipeline, windows: Windows, found: Answer) ->
     heat = spread(found.evidence[..., label], found.grid, image_px, (shape[0], shape[1]))
     try:
         # both or none: the picture is only put in its place once the array is in its own
-        with replacing(picture) as drawn:
-            write_map(drawn, small, heat, pipeline.classes[label], found.probabilities[label])
-            write_array(array, found.evidence)
+        with ExitStack() as undo:
+            with replacing(picture) as drawn:
+                write_map(drawn, small, heat, pipeline.classes[label], found.probabilities[label])
+                write_array(array, found.evidence)
+                undo.callback(array.unlink, missing_ok=True)
+            undo.pop_all()
     except OSError as error:
         raise UserError(f"{array.parent} cannot be written to: {error.strerror}") from error
     return {"evidence": str(array), "map": str(picture)}

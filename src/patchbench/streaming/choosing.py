@@ -37,7 +37,7 @@ def patch_boxes(
     patch_px : int
         Longest side of a patch, at least the receptive field.
     chosen : int array or None
-        Which patches, counted row by row; all by default.
+        Numbers of patches, counted row by row; all by default.
 
     Returns
     -------
@@ -47,10 +47,33 @@ def patch_boxes(
     Raises
     ------
     UserError
-        If image or patch are smaller than what one feature sees.
+        If image or patch are smaller than what one feature sees, or ``chosen`` is not made of
+        numbers of patches.
     """
     layout = laid_out_alike(model, height_px, width_px, patch_px)
-    return layout.boxes(np.arange(layout.n_tiles) if chosen is None else chosen)
+    return layout.boxes(patch_numbers(layout.n_tiles, chosen))
+
+
+def patch_numbers(n_patches: int, chosen: np.ndarray | None) -> np.ndarray:
+    """Which patches are meant, int64 (n_chosen,): all of them unless some are chosen.
+
+    Raises
+    ------
+    UserError
+        If ``chosen`` is no list of whole numbers, or none of such patches.
+    """
+    if chosen is None:
+        return np.arange(n_patches)
+    found, expected = np.asarray(chosen), f"from 0 to {n_patches - 1}"
+    if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer):
+        raise UserError(
+            f"chosen has shape {found.shape} and type {found.dtype}; give the numbers of patches, "
+            f"integers {expected} in one dimension"
+        )
+    if not len(found) or found.min() < 0 or found.max() >= n_patches:
+        told = f"{len(found)} patches" + (f", {found.min()} to {found.max()}" if len(found) else "")
+        raise UserError(f"chosen has {told}; give at least one, {expected}")
+    return found.astype(np.int64)
 
 
 def choose_patches(

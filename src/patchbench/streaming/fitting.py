@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from patchbench.errors import UserError
@@ -57,7 +57,8 @@ class Streaming:
     scale : Scale or None
         What the pixels are scaled by; needed unless images are tensors.
     pool : callable or None
-        As for :func:`~patchbench.streaming.stream_gradients`.
+        As for :func:`~patchbench.streaming.stream_gradients`. A Module, on the device of the
+        network, learns with it.
     tile_px : int or None
         Longest side of a tile, px; by default as large as ``max_memory_mib`` allows. Where images
         say which patches to look at, the side of a patch, and needed.
@@ -143,13 +144,14 @@ def stream_fit(
 ) -> pd.DataFrame:
     """Train a network in place; see :func:`patchbench.networks.training.train`.
 
-    Batch norms keep the statistics they have: start from weights that have learnt some, or take
-    a network whose norm is ``channels``.
+    A pool that is a Module is trained with it: one optimizer, one best epoch. Batch norms keep the
+    statistics they have: start from weights that have learnt some, or take a network whose norm is
+    ``channels``.
 
     Parameters
     ----------
     model : BagNet
-        On its device; left in eval mode.
+        On its device; left in eval mode, as is a pool that learns.
     images, val : LargeImages
         The epoch with the lowest loss on ``val`` is kept, the last one where it is None.
     how : Streaming
@@ -183,12 +185,21 @@ def stream_fit(
             "accuracy": (logits.argmax(dim=1) == labels).double().mean().item(),
         }
 
-    n_images = len(images.labels)
-    return train(model, batch_loss, n_images, validation, plan, seed, "streamed", checkpoint)
+    n_images, learner = len(images.labels), _learner(model, how.pool)
+    return train(learner, batch_loss, n_images, validation, plan, seed, "streamed", checkpoint)
 
 
+def _learner(model: BagNet, pool: Pool | None) -> nn.Module:
+    """Network and pool as one, where the pool may learn."""
+    return nn.ModuleList([model, pool]) if isinstance(pool, nn.Module) else model
+
+
+@torch.no_grad()
 def predict_streamed(model: BagNet, images: LargeImages, how: Streaming) -> Tensor:
-    """Logits of every image, pooled as in training: (n, n_classes), on the processor."""
+    """Logits of every image, pooled as in training: (n, n_classes), on the processor.
+
+    They hold no gradient, and no graph of a pool that learns.
+    """
     found = []
     for row in range(len(images.labels)):
         with ExitStack() as stack:
@@ -215,7 +226,8 @@ def _whole(model: BagNet, image: Image, how: Streaming) -> Tensor:
     )
     if how.pool is None or told.evidence is None:
         return told.logits.cpu()
-    return how.pool(told.evidence)
+    # a pool that learns has its weights where the network has its own
+    return how.pool(told.evidence.to(model.fc.weight.device)).cpu()
 
 
 def _opened(images: LargeImages, row: int, stack: ExitStack) -> Image:

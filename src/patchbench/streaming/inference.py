@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from patchbench.errors import UserError
 from patchbench.networks.bagnet import BagNet
 from patchbench.networks.pixels import Scale
 from patchbench.networks.precision import in_float64
@@ -119,7 +121,15 @@ def stream_logits(
 
 
 def _head(model: BagNet, classes: Sequence[int] | None) -> tuple[Tensor, Tensor]:
-    chosen = slice(None) if classes is None else list(classes)
+    n_classes = model.fc.out_features
+    chosen = list(range(n_classes)) if classes is None else list(classes)
+    for one in chosen:
+        # refused, too, are negative numbers, which count from the end, and a mask
+        whole = isinstance(one, int | np.integer) and not isinstance(one, bool)
+        if not whole or one not in range(n_classes):
+            raise UserError(
+                f"classes has {one}, but the model has classes 0 to {n_classes - 1}; give those"
+            )
     return model.fc.weight.detach()[chosen], model.fc.bias.detach()[chosen]
 
 

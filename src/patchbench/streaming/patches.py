@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from patchbench.errors import UserError
 from patchbench.networks.bagnet import BagNet
 from patchbench.networks.pixels import Scale
 from patchbench.networks.precision import autocast, in_float64
 from patchbench.networks.settings import PRECISIONS, Computation, check_choice
+from patchbench.streaming.choosing import patch_numbers
 from patchbench.streaming.inference import norms_frozen
 from patchbench.streaming.pools import Pool
 from patchbench.streaming.source import Image, Source, source_of
@@ -71,7 +71,7 @@ def ask_patches(
         Longest side of a patch, px. Small patches repeat more work: a patch of n x n features
         overlaps its neighbours by the receptive field less 8 px.
     chosen : int array or None
-        Which patches; all by default.
+        Numbers of patches; all by default.
     scale : Scale or None
         What the network was trained on; needed unless the image is a tensor.
     pool : callable or None
@@ -169,13 +169,7 @@ def _asked(
 ) -> tuple[Layout, np.ndarray]:
     """All patches of an image, and which of them are asked."""
     layout = laid_out_alike(model, *source.size_px, patch_px)
-    n_patches = layout.n_tiles
-    patches = np.arange(n_patches) if chosen is None else np.asarray(chosen)
-    if not len(patches) or patches.min() < 0 or patches.max() >= n_patches:
-        raise UserError(
-            f"chosen has {len(patches)} patches; give at least one, from 0 to {n_patches - 1}"
-        )
-    return layout, patches
+    return layout, patch_numbers(layout.n_tiles, chosen)
 
 
 def _batches(layout: Layout, patches: np.ndarray) -> Iterator[np.ndarray]:

@@ -85,6 +85,11 @@ def source_of(model: nn.Module, image: Image, scale: Scale | None) -> Source:
             f"the image has {n_channels} channels, but the model takes {wanted}; convert the image "
             "or take another model"
         )
+    if scale is not None and {scale.mean.shape, scale.deviation.shape} != {(n_channels,)}:
+        raise UserError(
+            f"the scale has {scale.mean.size} channels and the image {n_channels}; give the scale "
+            "that the model was trained on"
+        )
     weight = model.conv2.weight
     return Source(image, scale, weight.dtype, weight.device)
 

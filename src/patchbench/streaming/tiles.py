@@ -134,9 +134,13 @@ def laid_out(model: BagNet, height_px: int, width_px: int, tile_px: int) -> Layo
     Raises
     ------
     UserError
-        If image or tile are smaller than what one feature sees.
+        If image or tile are smaller than what one feature sees, or ``tile_px`` is no whole number.
     """
     field_px = model.receptive_field_px
+    if isinstance(tile_px, bool) or not isinstance(tile_px, int | np.integer):
+        raise UserError(
+            f"tile_px is {tile_px}, no whole number; give the longest side of a tile in px"
+        )
     if min(height_px, width_px) < field_px:
         raise UserError(
             f"the image has {height_px} x {width_px} px, but one feature of this BagNet sees "

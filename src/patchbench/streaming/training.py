@@ -47,7 +47,7 @@ class StreamedLoss:
         How many there were.
     redundant_work : float
         Multiply-adds done twice where tiles overlap, as a share of one pass over the image. The
-        tiles of the first pass, all but one, come on top.
+        tiles of the first pass come on top: all but one, or all with a pool.
     n_backward : int
         Tiles that a gradient came from: all, unless a pool left some out.
     """

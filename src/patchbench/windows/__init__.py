@@ -12,8 +12,8 @@ def open_windows(path: Path | str, scratch: Path | None = None) -> Windows:
     """Open an image file to be read by windows.
 
     A TIFF or BigTIFF is read tile by tile, or strip by strip, as its windows need them. Any other
-    file, and a TIFF of a kind that Pillow alone knows (palette, CMYK, one bit, turned), is
-    decoded once into a file that is mapped into memory and gone when it is closed.
+    file, and a TIFF of a kind that Pillow alone knows (palette, CMYK, less than 8 bits), is decoded
+    once into a file that is mapped into memory and gone when it is closed: up to 178 megapixels.
 
     Parameters
     ----------
@@ -30,7 +30,8 @@ def open_windows(path: Path | str, scratch: Path | None = None) -> Windows:
     Raises
     ------
     UserError
-        If the file is missing, cut off, no image, or of an unknown pixel type.
+        If the file is missing, cut off, no image, of an unknown pixel type, or too large to be
+        decoded whole where it has to be.
     """
     return open_tiff(path) or decoded.opened(Origin(Path(path)), scratch)
 

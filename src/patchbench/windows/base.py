@@ -23,7 +23,7 @@ class Origin:
     Raises
     ------
     UserError
-        If it cannot be looked at.
+        If it cannot be looked at, or is a folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,10 +32,13 @@ class Origin:
             self._seen = self._look()
         except OSError as error:
             raise UserError(f"{path}: {_reason(error)}; check the name of the image") from error
+        if path.is_dir():
+            raise UserError(f"{path}: a folder; name the images in it")
 
-    def _look(self) -> tuple[int, int, int]:
+    def _look(self) -> tuple[int, int, int, int]:
         found = self.path.stat()
-        return found.st_ino, found.st_size, found.st_mtime_ns
+        # programs may set the time of the last change of a file's content back, but not the other
+        return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
     def check(self) -> None:
         """Raise a `UserError` if the file is another one by now."""

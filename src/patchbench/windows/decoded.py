@@ -7,7 +7,7 @@ import numpy as np
 
 from patchbench.errors import UserError
 from patchbench.images import decode_bands
-from patchbench.records import BadImageError
+from patchbench.records import BadImageError, TooLargeImageError
 from patchbench.windows.base import ArrayWindows, Origin
 
 
@@ -27,7 +27,7 @@ def opened(origin: Origin, scratch: Path | None) -> ArrayWindows:
                 file.write(band.tobytes())
             file.flush()
         except BadImageError as error:
-            raise UserError(f"{path}: {error}; large images are best kept as tiled TIFF") from error
+            raise refused(path, error) from error
         except OSError as error:
             raise UserError(
                 f"{path}: no room for its pixels in {scratch or tempfile.gettempdir()} "
@@ -37,3 +37,10 @@ def opened(origin: Origin, scratch: Path | None) -> ArrayWindows:
         pixels = np.memmap(file, np.uint8, "r", shape=(height_px, width_px, 3))
     origin.check()
     return ArrayWindows(pixels, origin)
+
+
+def refused(path: Path, error: BadImageError) -> UserError:
+    """What to say of a file that cannot be decoded as a whole."""
+    too_large = isinstance(error, TooLargeImageError)
+    way_out = "; save it as tiled TIFF in RGB, which may have any size" if too_large else ""
+    return UserError(f"{path}: {error}{way_out}")

@@ -1,54 +1,42 @@
 """TIFF and BigTIFF by window: only the tiles or strips that a window touches are decoded."""
 
 import math
-import struct
-import zlib
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import tifffile
 
+from patchbench import tiffs
 from patchbench.errors import UserError
+from patchbench.tiffs import GREY, RGB, WHITE_IS_ZERO, YCBCR
 from patchbench.windows.base import Origin, Windows
+from patchbench.windows.turned import upright
 
-_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # Neighbouring windows share tiles of the file; so much of the decoded ones is kept. A row of
 # windows shares strips from end to end: all that one window touches, up to the second limit.
 _CACHE_MIB, _BAND_MIB = 32, 512
 # tiles wider than this and than the image are no tiles
 _LARGEST_TILE_PX = 4096
 _LARGEST_PIECE_MIB = 512
-_GREY, _RGB, _YCBCR = 1, 2, 6
 _JPEG = (6, 7)
 # What ExtraSamples says of a fourth channel. Pillow takes one that it does not name for opacity,
 # as programs that forgot the tag meant it, and Corel's 999 as well.
 _UNSPECIFIED, _PREMULTIPLIED, _UNNAMED = (0,), (1,), ()
 _FOURTH = (_UNNAMED, _UNSPECIFIED, _PREMULTIPLIED, (2,), (999,))
-_DAMAGED = (
-    tifffile.TiffFileError,
-    NotImplementedError,
-    RuntimeError,
-    ValueError,
-    IndexError,
-    KeyError,
-    TypeError,
-    OSError,
-    struct.error,
-    zlib.error,
-)
+_DAMAGED = tiffs.damages()
 
 
 def is_tiff(path: Path) -> bool:
     """Whether the file begins as a TIFF or BigTIFF does."""
     try:
         with path.open("rb") as file:
-            return file.read(4) in _MAGIC
+            return file.read(4) in tiffs.MAGIC
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; check the image") from error
 
 
-def opened(origin: Origin) -> "TiffWindows | None":
+def opened(origin: Origin) -> Windows | None:
     """Open the first page, or give None where its colours need the whole picture's decoder.
 
     Raises
@@ -65,7 +53,7 @@ def opened(origin: Origin) -> "TiffWindows | None":
             if not _is_plain(page, origin):
                 file.close()
                 return None
-            return TiffWindows(file, page, origin)
+            return upright(TiffWindows(file, page, origin), page.tags.valueof("Orientation", 1))
         except BaseException:
             file.close()
             raise
@@ -75,6 +63,8 @@ def opened(origin: Origin) -> "TiffWindows | None":
 
 def _damaged(origin: Origin, reason: str) -> UserError:
     line = reason.split("\n")[0] or "unreadable"
+    if not any(letter.isalpha() for letter in line):  # all that is told of a missing key
+        line = f"unexpected value {line}"
     return UserError(f"{origin.path} is a damaged TIFF ({line}); copy or export it again")
 
 
@@ -101,22 +91,19 @@ def _check_complete(page: tifffile.TiffPage, origin: Origin) -> None:
 
 
 def _is_plain(page: tifffile.TiffPage, origin: Origin) -> bool:
-    kind = str(page.dtype or f"{page.bitspersample} bit")
-    if kind not in ("bool", "uint8", "uint16"):
-        raise UserError(
-            f"{origin.path} has pixels of type {kind}; save it with 8 or 16 bits per channel"
-        )
+    refused = tiffs.refused_kind(page)
+    if refused:
+        raise UserError(f"{origin.path} {refused}")
     if page.bitspersample not in (8, 16) or page.imagedepth > 1:
         return False
-    orientation = page.tags.valueof("Orientation", 1)
     n_channels = page.samplesperpixel
-    colours = page.photometric == _RGB and (
+    colours = page.photometric == RGB and (
         n_channels == 3 or (n_channels == 4 and page.dtype == np.uint8 and _extra(page) in _FOURTH)
     )
-    colours |= page.photometric == _YCBCR and page.compression in _JPEG and n_channels == 3
+    colours |= page.photometric == YCBCR and page.compression in _JPEG and n_channels == 3
     # more than three channels without a colour model are bands, of a satellite for one
-    bands = page.photometric == _GREY and n_channels != 2
-    return orientation == 1 and (colours or bands)
+    bands = page.photometric == GREY and n_channels != 2
+    return colours or bands or (page.photometric == WHITE_IS_ZERO and n_channels == 1)
 
 
 def _extra(page: tifffile.TiffPage) -> tuple[int, ...]:
@@ -127,7 +114,8 @@ def _extra(page: tifffile.TiffPage) -> tuple[int, ...]:
 class TiffWindows(Windows):
     """Windows of one page of a TIFF.
 
-    Grey becomes RGB, transparency is laid on white, 16 bits become 8, as in `images.decode`;
+    Grey becomes RGB, where zero is white it is inverted, transparency is laid on white, 16 bits
+    become 8, as in `images.decode`;
     bands without a colour model stay as many as they are. Where a row of windows needs more than
     512 MiB of strips, these are decoded again for each window.
 
@@ -143,7 +131,7 @@ class TiffWindows(Windows):
         self._file, self._page, self._origin = file, page, origin
         self.height_px, self.width_px = page.imagelength, page.imagewidth
         n_stored = page.samplesperpixel
-        self._is_colour = page.photometric != _GREY
+        self._is_colour = page.photometric not in (GREY, WHITE_IS_ZERO)
         self.n_channels = 3 if self._is_colour or n_stored == 1 else n_stored
         # planes one after the other, or the channels of a pixel side by side
         self._n_planes = n_stored if page.planarconfig == 2 else 1
@@ -185,16 +173,22 @@ class TiffWindows(Windows):
 
     def read(self, y_px: int, x_px: int, height_px: int, width_px: int) -> np.ndarray:
         """Pixels of a window, uint8 (height_px, width_px, n_channels)."""
-        self._origin.check()
-        box = y_px, x_px, y_px + height_px, x_px + width_px
-        if self._mapped is None:
-            raw = self._assembled(*box)
-        else:
-            raw = self._mapped[:, box[0] : box[2], box[1] : box[3]]
-        raw = np.concatenate(list(raw), axis=-1)
+        self._origin.check()  # before: behind the end of a file that was cut, a map is a crash
+        raw = self._raw(y_px, x_px, y_px + height_px, x_px + width_px)
+        self._origin.check()  # after: it may have changed in between
+        if self._page.photometric == WHITE_IS_ZERO:
+            raw = np.iinfo(raw.dtype).max - raw
         if raw.dtype != np.uint8:
             raw = self._in_eight_bits(raw)
         return self._as_channels(raw)
+
+    def _raw(self, top: int, left: int, bottom: int, right: int) -> np.ndarray:
+        """Pixels as they are stored, planes side by side."""
+        if self._mapped is None:
+            planes = self._assembled(top, left, bottom, right)
+        else:
+            planes = self._mapped[:, top:bottom, left:right]
+        return np.concatenate(list(planes), axis=-1)
 
     def _in_eight_bits(self, raw: np.ndarray) -> np.ndarray:
         """16 bits as `images.decode` shortens them."""
