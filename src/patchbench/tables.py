@@ -266,7 +266,7 @@ COLUMNS: dict[str, Columns] = {
         "n_repeats": (INT, "pieces behind them, 0 where work was not timed piece by piece"),
         "device": (STRING, "cpu, cuda or mps"),
         "threads": (INT, "threads the stage was allowed"),
-        "host": (STRING, "machine the job ran on: processor, cores, memory"),
+        "host": (STRING, "machine the job ran on: processor, cores it could use, memory"),
         "gpu": (STRING, "model of its GPU; null where the job used none by CUDA"),
         "commit": (STRING, "commit the job ran at, '-dirty' if files were changed since"),
     },
