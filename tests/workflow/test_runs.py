@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from harness import copy_project, due, snakemake
 
+from patchbench.io import read_json
 from patchbench.tables_of_tests import TEST_COLUMNS
 
 STUDY = "results/studies/tiny"
@@ -101,6 +102,15 @@ def test_every_stage_says_what_it_cost(finished: Path) -> None:
     assert (costs["wall_s"] > 0).all()
     assert (costs["work_s"] <= costs["wall_s"] + 1e-6).all()
     assert (costs["peak_rss_mib"] > 10).all()
+
+
+def test_one_table_has_the_cost_of_every_job_up_to_the_report(finished: Path) -> None:
+    costs = table(finished, "costs")
+    told = sorted(read_json(path)["wall_s"] for path in finished.rglob("*.cost.json"))
+    assert sorted(costs["wall_s"]) == told
+    assert list(costs["stage"])[-3:] == ["collect", "draw", "report"]
+    before = table(finished, "costs_of_runs")
+    pd.testing.assert_frame_equal(costs[:-3], before)
 
 
 def test_the_report_stands_alone(finished: Path) -> None:
