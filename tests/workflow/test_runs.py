@@ -13,6 +13,7 @@ import pytest
 from harness import copy_project, due, snakemake
 
 from patchbench.io import read_json
+from patchbench.keys_of_run import KEYS
 from patchbench.tables_of_tests import TEST_COLUMNS
 
 STUDY = "results/studies/tiny"
@@ -48,6 +49,26 @@ def test_everything_promised_is_there(finished: Path) -> None:
     tables = [p for p in figures if p.suffix == ".csv"]
     assert all(len(pd.read_csv(path)) for path in tables)
     assert all(path.stat().st_size > 1000 for path in set(figures) - set(tables))
+
+
+def keys_of(value: object, at: str = "") -> set[str]:
+    """Keys of a JSON value, as documented; not those within what is documented as a whole."""
+    inner = {name.removeprefix(at).split(".")[0] for name in KEYS if name.startswith(at)}
+    if inner == {""} or not inner:
+        return {at.removesuffix(".")}
+    value = dict(enumerate(value)) if isinstance(value, list) else value
+    assert isinstance(value, dict), at
+    name = min(inner)
+    if not name.startswith("{"):
+        return set().union(*(keys_of(own, f"{at}{key}.") for key, own in value.items()))
+    first, *others = (keys_of(own, f"{at}{name}.") for own in value.values() if own)
+    assert all(other == first for other in others), at
+    return first
+
+
+def test_every_key_of_run_json_is_documented_and_there(finished: Path) -> None:
+    told = json.loads((finished / STUDY / "run.json").read_text(encoding="utf-8"))
+    assert keys_of(told) == set(KEYS)
 
 
 def test_every_run_has_every_metric_in_its_range(finished: Path) -> None:
