@@ -29,8 +29,8 @@ _RUN = """# `run.json`
 
 Inner keys stand behind outer ones, with dots between; braces hold what differs between studies.
 """
-_COSTS = """`costs_of_runs.parquet`, from which figures are drawn, is `costs.parquet` as far as it went when
-the tables were collected: without collect, draw and report.
+_COSTS = """`costs_of_runs.parquet`, for figures, is `costs.parquet` without its last
+rows, those of collect, draw and report.
 """
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from patchbench.columns import DETECTED as _DETECTED
 from patchbench.columns import ESTIMATE as _ESTIMATE
-from patchbench.columns import FLOAT, INT, N_DRAWS, STRING, Columns
+from patchbench.columns import FLOAT, INT, N_DRAWS, REASON, REASONS, STRING, Columns
 from patchbench.columns import RUN as _RUN
 from patchbench.errors import UserError
 from patchbench.table_of_scaling import SCALING_COLUMNS
@@ -97,6 +97,7 @@ COLUMNS: dict[str, Columns] = {
         "value": (FLOAT, "0-1, mean over test images"),
         "low": _ESTIMATE["low"],
         "high": _ESTIMATE["high"],
+        "reason": REASON,
         "n_images": (INT, "test images measured"),
     },
     "detection": _DETECTED
@@ -120,7 +121,7 @@ COLUMNS: dict[str, Columns] = {
             "patch; image: mean of probabilities; "
             "fused: by the rule best on val, if test patches are not weighed",
         ),
-        **_ESTIMATE,
+        **_ESTIMATE | {"reason": REASONS},
         "difference": (FLOAT, "macro AUC less that of keeping all, on the same images"),
         "difference_low": (FLOAT, "lower end of its paired 95 % bootstrap interval"),
         "difference_high": (FLOAT, "upper end"),
@@ -151,7 +152,7 @@ COLUMNS: dict[str, Columns] = {
             "auc_macro, accuracy, log_loss (nats) of images; of parts: pearson_r, sum_of_drops and "
             "joint_drop (logits)",
         ),
-        **_ESTIMATE,
+        **_ESTIMATE | {"reason": REASONS},
         "draw_low": (FLOAT, "2.5th percentile of single draws; null where there is one"),
         "draw_high": (FLOAT, "97.5th percentile of single draws"),
         "difference": (FLOAT, "value less that of the same images left as they are"),
@@ -190,7 +191,7 @@ COLUMNS: dict[str, Columns] = {
         ),
         "high": (FLOAT, "upper end"),
         "n_draws": N_DRAWS,
-        "reason": (STRING, "why the value or its interval is null; null where neither is"),
+        "reason": REASON,
         "n_images": (INT, "test images"),
     },
     "fusion_tests": _RUN
@@ -204,6 +205,7 @@ COLUMNS: dict[str, Columns] = {
         "low": (FLOAT, "lower end of its paired 95 % bootstrap interval, drawn as in metrics"),
         "high": (FLOAT, "upper end"),
         "p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),
+        "reason": (STRING, "why the difference or its interval is null; null where neither is"),
         "n_images": (INT, "test images"),
     },
     "reliability": _DETECTED

@@ -1,5 +1,6 @@
 """The real workflow in a temporary folder: whole, idle the second time, the same bytes again."""
 
+import html
 import json
 import os
 import re
@@ -14,6 +15,10 @@ from harness import copy_project, due, snakemake
 
 from patchbench.io import read_json
 from patchbench.keys_of_run import KEYS
+from patchbench.reasons import reason_of
+from patchbench.report import undefined
+from patchbench.report.undefined import STATISTICS
+from patchbench.study import open_study
 from patchbench.tables_of_tests import TEST_COLUMNS
 
 STUDY = "results/studies/tiny"
@@ -132,6 +137,29 @@ def test_one_table_has_the_cost_of_every_job_up_to_the_report(finished: Path) ->
     assert list(costs["stage"])[-3:] == ["collect", "draw", "report"]
     before = table(finished, "costs_of_runs")
     pd.testing.assert_frame_equal(costs[:-3], before)
+
+
+@pytest.mark.parametrize(("name", "statistics"), STATISTICS.items())
+def test_what_is_undefined_has_a_reason_and_what_is_defined_has_none(
+    finished: Path, name: str, statistics: tuple[str, ...]
+) -> None:
+    frame = table(finished, name)
+    assert len(frame)
+    for column in statistics:
+        start = f"{column}_" if f"{column}_low" in frame else ""
+        p = {"difference": "p", "random_difference": "random_p"}.get(column)
+        asked = [column, f"{start}low", f"{start}high", *([p] if p else [])]
+        texts = frame["reason"].astype(object).where(frame["reason"].notna(), "")
+        if len(statistics) > 1:
+            texts = texts.map(lambda text, column=column: reason_of(column, text))
+        assert (frame[asked].isna().any(axis=1) == (texts != "")).all(), column
+
+
+def test_the_report_lists_what_is_undefined_in_few_lines(finished: Path) -> None:
+    lines = [gap for gap in undefined.gaps(open_study(finished / STUDY)) if "table" in gap]
+    assert lines and len(lines) <= 3 * len(STATISTICS)
+    page = (finished / STUDY / "report.html").read_text(encoding="utf-8")
+    assert all(html.escape(line) in page for line in lines)
 
 
 def test_the_report_stands_alone(finished: Path) -> None:
