@@ -53,6 +53,8 @@ def _run(stage: str, argv: list[str]) -> int:
     try:
         with measured(args.cost, stage, args.about, args.threads, command) as done:
             done.append(module.run(args))
+        if hasattr(module, "afterwards"):
+            module.afterwards(args)
     except DamagedFileError as error:
         raise error.set_aside() from error
     except FileNotFoundError as error:  # such as what another job has just set aside

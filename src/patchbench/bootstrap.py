@@ -56,6 +56,11 @@ class Estimate:
         """Columns ``value``, ``low`` and ``high``."""
         return {"value": self.value, "low": self.low, "high": self.high}
 
+    @property
+    def columns(self) -> dict[str, float | str | None]:
+        """`numbers`, and ``reason`` as tables have it: None where there is none."""
+        return {**self.numbers, "reason": self.reason or None}
+
 
 @lru_cache(maxsize=1)
 def draw_weights(n_images: int, seed: int, n_draws: int = N_DRAWS) -> np.ndarray:

@@ -17,8 +17,9 @@ import pandas as pd
 from patchbench.bags import Bags
 from patchbench.bootstrap import draw_groups
 from patchbench.evaluation import BOOTSTRAP_SEED, run_columns
-from patchbench.metrics import estimate, log_loss_draws
+from patchbench.metrics import Estimate, estimate, log_loss_draws
 from patchbench.paired import difference
+from patchbench.reasons import EMPTY_BIN
 from patchbench.reliability import Reliability, levelled, reliability
 
 NO_CALIBRATION, TEMPERATURE = "none", "temperature"
@@ -125,19 +126,21 @@ def _bin_rows(measured: Reliability) -> list[dict[str, Any]]:
             "share": measured.share[i],
             "n_predictions": measured.n[i],
         }
-        rows.append({"measure": "accuracy", "bin": i} | estimate(draws).numbers | columns)
+        found = estimate(draws) if measured.n[i] else Estimate(reason=EMPTY_BIN)
+        rows.append({"measure": "accuracy", "bin": i} | found.columns | columns)
     return rows
 
 
 def _whole_row(name: str, draws: np.ndarray, measured: Reliability) -> dict[str, Any]:
-    return {"measure": name, **estimate(draws).numbers, **_all_bins(measured)}
+    return {"measure": name, **estimate(draws).columns, **_all_bins(measured)}
 
 
 def _change_row(
     name: str, after: np.ndarray, before: np.ndarray, measured: Reliability
 ) -> dict[str, Any]:
     change = difference(after, before)
-    ends = {"value": change.value, "low": change.low, "high": change.high}
+    ends: dict[str, Any] = {"value": change.value, "low": change.low, "high": change.high}
+    ends["reason"] = change.reason or None
     return {"measure": f"{name}_change", **ends, **_all_bins(measured)}
 
 

@@ -19,6 +19,15 @@ RUN: Columns = {
     "seed": (INT, "seed of everything fitted"),
 }
 
+REASON: tuple[pa.DataType, str] = (
+    STRING,
+    "why the value or its interval is null; null where neither is",
+)
+REASONS: tuple[pa.DataType, str] = (
+    STRING,
+    "which of the value and the differences, or their intervals, are null and why, each after its "
+    "column's name; null where none is",
+)
 ESTIMATE: Columns = {
     "value": (FLOAT, "the estimate, from all images"),
     "low": (
@@ -27,6 +36,7 @@ ESTIMATE: Columns = {
         "null where all draws give the same value or too few give one",
     ),
     "high": (FLOAT, "upper end of the 95 % bootstrap interval"),
+    "reason": REASON,
     "n_images": (INT, "images behind the value"),
 }
 N_DRAWS: tuple[pa.DataType, str] = (

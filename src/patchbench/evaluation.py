@@ -88,10 +88,7 @@ def metric_rows(
         See :func:`patchbench.metrics.evaluate`.
     """
     estimates = evaluate(labels, probabilities, image_of, BOOTSTRAP_SEED, group_of)
-    rows = [
-        {"metric": name, **e.numbers, "n_draws": e.n_draws, "reason": e.reason or None}
-        for name, e in estimates.items()
-    ]
+    rows = [{"metric": name, **e.columns, "n_draws": e.n_draws} for name, e in estimates.items()]
     run = run_columns(about) | {"fusion": fusion, "level": level}
     return pd.DataFrame(rows).assign(**run, n_images=int(image_of.max()) + 1)
 
@@ -128,7 +125,8 @@ def fusion_test_rows(
     for name in decisions:
         found = difference(draws[name], draws[rival])
         ends = {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
-        rows.append(run_columns(about) | {"fusion": name, "rival": rival} | ends)
+        told = {"fusion": name, "rival": rival, "reason": found.reason or None}
+        rows.append(run_columns(about) | told | ends)
     voted = rival_classifier or run_columns(about)["classifier"]
     return pd.DataFrame(rows).assign(rival_classifier=voted, n_images=len(labels))
 

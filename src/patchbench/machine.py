@@ -32,9 +32,7 @@ def describe() -> dict[str, Any]:
     return {
         "host": {
             "cpu": _cpu(),
-            "cores": len(os.sched_getaffinity(0))
-            if hasattr(os, "sched_getaffinity")
-            else os.cpu_count(),
+            "cores": _cores(),
             "memory_gib": _memory_gib(),
             "os": platform.system(),
         },
@@ -49,7 +47,7 @@ def describe() -> dict[str, Any]:
 def host() -> str:
     """The machine in a line: processor, cores, memory. No name, for results are published."""
     memory = _memory_gib()
-    parts = [_cpu(), f"{os.cpu_count()} cores", f"{memory:g} GiB" if memory else ""]
+    parts = [_cpu(), f"{_cores()} cores", f"{memory:g} GiB" if memory else ""]
     return ", ".join(filter(None, parts))
 
 
@@ -77,6 +75,13 @@ def _cpu() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def _cores() -> int | None:
+    """Cores that this process may use: a cluster or container lends fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 def _memory_gib() -> float | None:

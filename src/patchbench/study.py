@@ -27,7 +27,7 @@ class Study:
     metrics, fusion_tests, predictions, roc, costs, history : DataFrame
         Tables ``metrics``, ``fusion_tests``, ``all_predictions``, ``all_roc``, ``costs``,
         ``all_history`` of ``tables.py``; predictions are those of val and test, ROC curves those
-        of test.
+        of test; costs those of all jobs before the tables were collected.
     reliability, learned : DataFrame
         Tables of those names: how often probabilities are right, before and after calibration,
         and what fusion rules have learned on val.
@@ -117,7 +117,7 @@ def open_study(folder: Path, *, tested: bool = True) -> Study:
         learned=read_table(folder / "learned.parquet", "learned"),
         predictions=read_table(folder / "predictions.parquet", "all_predictions"),
         roc=read_table(folder / "roc.parquet", "all_roc"),
-        costs=read_table(folder / "costs.parquet", "costs"),
+        costs=read_table(folder / "costs_of_runs.parquet", "costs"),
         history=read_table(folder / "history.parquet", "all_history"),
         datasets=run.pop("datasets"),
         extraction=run.pop("extraction"),

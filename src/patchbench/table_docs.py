@@ -1,9 +1,11 @@
-"""Tell the columns of every table of a study, as a page: ``docs/tables.md``.
+"""Tell the columns of every table of a study, and the keys of ``run.json``: ``docs/tables.md``.
 
-The page is rendered from :mod:`patchbench.tables`, so it cannot drift from what is written.
+The page is rendered from :mod:`patchbench.tables` and :mod:`patchbench.keys_of_run`, which are what
+is written by.
 """
 
 from patchbench import tables
+from patchbench.keys_of_run import KEYS
 from patchbench.readme import table
 
 # tables that a study's folder has under another name than that of their columns
@@ -19,9 +21,16 @@ _HEAD = """# Tables
 
 What stands in a study's folder, `results/studies/<study>/`, as Parquet with the types and in the
 order given here. Every table can be joined with every other one by the columns that name a run.
-Empty cells are values that are not defined, never zero. `run.json` beside them has the machine
-(`host`), `versions`, `commit`, `date`, the whole `config`, and what became of each dataset.
-Rendered from `src/patchbench/tables.py` by `python -m patchbench readme`.
+Empty cells are values that are not defined, never zero. [`run.json`](#runjson) beside them tells
+what they were made from, with which versions and in how much time.
+Rendered from `src/patchbench/tables.py` and `keys_of_run.py` by `python -m patchbench readme`.
+"""
+_RUN = """# `run.json`
+
+Inner keys stand behind outer ones, with dots between; braces hold what differs between studies.
+"""
+_COSTS = """`costs_of_runs.parquet`, for figures, is `costs.parquet` without its last
+rows, those of collect, draw and report.
 """
 
 
@@ -30,7 +39,8 @@ def tables_page() -> str:
     of_study = [name for name in tables.COLUMNS if _in_study(name)]
     parts = [_HEAD]
     parts += [_section(f"{name.removeprefix(_PREFIX)}.parquet", name) for name in of_study]
-    parts.append("# On the way\n")
+    parts += [_RUN + "\n" + table(["key", "meaning"], [[f"`{k}`", v] for k, v in KEYS.items()])]
+    parts += ["\n# On the way\n", _COSTS]
     parts += [_section(path, name) for name, path in _ON_THE_WAY.items()]
     return "\n".join(parts)
 

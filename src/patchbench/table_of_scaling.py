@@ -45,7 +45,7 @@ SCALING_COLUMNS: dict[str, Columns] = {
         "max_time_s": (FLOAT, "limit of the time of one look"),
         "device": (STRING, "cpu or cuda; as asked for, where nothing was measured"),
         "threads": (INT, "threads the process was allowed"),
-        "host": (STRING, "machine: processor, cores, memory"),
+        "host": (STRING, "machine: processor, cores it could use, memory"),
         "gpu": (STRING, "model of its GPU; null where it used none by CUDA"),
         "commit": (STRING, "commit it ran at, '-dirty' if files were changed since"),
     }

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from patchbench.columns import DETECTED as _DETECTED
 from patchbench.columns import ESTIMATE as _ESTIMATE
-from patchbench.columns import FLOAT, INT, N_DRAWS, STRING, Columns
+from patchbench.columns import FLOAT, INT, N_DRAWS, REASON, REASONS, STRING, Columns
 from patchbench.columns import RUN as _RUN
 from patchbench.errors import UserError
+from patchbench.table_of_costs import COST_COLUMNS
 from patchbench.table_of_scaling import SCALING_COLUMNS
 from patchbench.tables_of_tests import TEST_COLUMNS as TEST_COLUMNS
 
@@ -97,6 +98,7 @@ COLUMNS: dict[str, Columns] = {
         "value": (FLOAT, "0-1, mean over test images"),
         "low": _ESTIMATE["low"],
         "high": _ESTIMATE["high"],
+        "reason": REASON,
         "n_images": (INT, "test images measured"),
     },
     "detection": _DETECTED
@@ -120,7 +122,7 @@ COLUMNS: dict[str, Columns] = {
             "patch; image: mean of probabilities; "
             "fused: by the rule best on val, if test patches are not weighed",
         ),
-        **_ESTIMATE,
+        **_ESTIMATE | {"reason": REASONS},
         "difference": (FLOAT, "macro AUC less that of keeping all, on the same images"),
         "difference_low": (FLOAT, "lower end of its paired 95 % bootstrap interval"),
         "difference_high": (FLOAT, "upper end"),
@@ -151,7 +153,7 @@ COLUMNS: dict[str, Columns] = {
             "auc_macro, accuracy, log_loss (nats) of images; of parts: pearson_r, sum_of_drops and "
             "joint_drop (logits)",
         ),
-        **_ESTIMATE,
+        **_ESTIMATE | {"reason": REASONS},
         "draw_low": (FLOAT, "2.5th percentile of single draws; null where there is one"),
         "draw_high": (FLOAT, "97.5th percentile of single draws"),
         "difference": (FLOAT, "value less that of the same images left as they are"),
@@ -190,7 +192,7 @@ COLUMNS: dict[str, Columns] = {
         ),
         "high": (FLOAT, "upper end"),
         "n_draws": N_DRAWS,
-        "reason": (STRING, "why the value or its interval is null; null where neither is"),
+        "reason": REASON,
         "n_images": (INT, "test images"),
     },
     "fusion_tests": _RUN
@@ -204,6 +206,7 @@ COLUMNS: dict[str, Columns] = {
         "low": (FLOAT, "lower end of its paired 95 % bootstrap interval, drawn as in metrics"),
         "high": (FLOAT, "upper end"),
         "p": (FLOAT, "two-sided bootstrap p that there is no difference, 0-1"),
+        "reason": (STRING, "why the difference or its interval is null; null where neither is"),
         "n_images": (INT, "test images"),
     },
     "reliability": _DETECTED
@@ -232,44 +235,7 @@ COLUMNS: dict[str, Columns] = {
             "what was learned, null for an infinite number; weights of all places sum to 1",
         ),
     },
-    "costs": {
-        "stage": (STRING, "stage of the pipeline"),
-        **{name: _RUN[name] for name in ("dataset", "patches", "encoder", "classifier")},
-        "seed": (INT, "seed; -1 where the stage has none"),
-        "shard": (INT, "shard worked on; -1 where the stage has none"),
-        "wall_s": (FLOAT, "elapsed time of the stage, without starting Python"),
-        "work_s": (FLOAT, "of that, the work alone: no imports, loading, saving, scoring"),
-        "parts_s": (
-            STRING,
-            "JSON: of work_s, seconds of each fusion rule fitted in fit_pooling; else null",
-        ),
-        "cpu_s": (FLOAT, "processor time, user and system, over all threads"),
-        "start_s": (FLOAT, "processor time spent before the stage: starting Python"),
-        "peak_rss_mib": (FLOAT, "largest resident memory of the process"),
-        "peak_gpu_mib": (FLOAT, "largest GPU memory that tensors took; null without CUDA"),
-        "peak_gpu_reserved_mib": (FLOAT, "largest GPU memory that PyTorch held for them"),
-        "bytes_written": (
-            INT,
-            "sizes of the files the job put in their place, checkpoints too; neither its log nor "
-            "this row",
-        ),
-        "n_items": (INT, "items worked on"),
-        "item": (STRING, "what an item is: image, patch, image epoch, ..."),
-        "items_per_s": (FLOAT, "items over work_s, both without the warm-up if it is known"),
-        "warm_up_s": (
-            FLOAT,
-            "of work_s, the first of its pieces; null where it was not timed piece by piece",
-        ),
-        "item_ms_median": (FLOAT, "time of an item, median over pieces after the first"),
-        "item_ms_low": (FLOAT, "5th percentile; null where there are no two such pieces"),
-        "item_ms_high": (FLOAT, "95th percentile"),
-        "n_repeats": (INT, "pieces behind them, 0 where work was not timed piece by piece"),
-        "device": (STRING, "cpu, cuda or mps"),
-        "threads": (INT, "threads the stage was allowed"),
-        "host": (STRING, "machine the job ran on: processor, cores, memory"),
-        "gpu": (STRING, "model of its GPU; null where the job used none by CUDA"),
-        "commit": (STRING, "commit the job ran at, '-dirty' if files were changed since"),
-    },
+    **COST_COLUMNS,
 }
 COLUMNS["all_predictions"] = _RUN | {
     k: v for k, v in COLUMNS["predictions"].items() if k != "fusion"

@@ -16,7 +16,8 @@ import numpy as np
 
 from patchbench.bootstrap import COVERAGE, draw_groups, estimate
 from patchbench.evaluation import BOOTSTRAP_SEED
-from patchbench.paired import difference
+from patchbench.paired import Difference, difference
+from patchbench.reasons import NOT_COMPARED, joined
 from patchbench.study import NONE
 
 MEASURES = ("auc_macro", "accuracy", "log_loss")
@@ -124,15 +125,15 @@ class Trials:
 def row(score: Score, untouched: Score | None = None) -> dict[str, Any]:
     """Value, interval, spread of the draws and paired difference of one measure."""
     found = estimate(score.over_images)
-    names = ("difference", "difference_low", "difference_high", "p")
-    apart = dict.fromkeys(names, float("nan"))
+    told = Difference(reason=NOT_COMPARED)
     if untouched is not None:
         told = difference(score.over_images, untouched.over_images)
-        apart = dict(zip(names, (told.value, told.low, told.high, told.p), strict=True))
+    apart = {"difference": told.value, "difference_low": told.low, "difference_high": told.high}
+    reason = joined({"value": found.reason, "difference": told.reason})
     n_draws, tail = len(score.by_draw), (1 - COVERAGE) / 2
     ends = np.full(2, np.nan) if n_draws == 1 else np.quantile(score.by_draw, [tail, 1 - tail])
-    value = {"value": found.value, "low": found.low, "high": found.high, "n_draws": n_draws}
-    return value | {"draw_low": float(ends[0]), "draw_high": float(ends[1])} | apart
+    spread = {"draw_low": float(ends[0]), "draw_high": float(ends[1]), "n_draws": n_draws}
+    return found.numbers | spread | apart | {"p": told.p, "reason": reason}
 
 
 def _wins(own: np.ndarray, scores: np.ndarray) -> np.ndarray:

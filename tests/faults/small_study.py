@@ -79,7 +79,7 @@ def results(project: Path) -> dict[str, object]:
             continue
         if path.name.endswith(".cost.json"):
             read_json(path)
-        elif path.name not in ("costs.parquet", "README.md"):
+        elif path.name not in ("costs.parquet", "costs_of_runs.parquet", "README.md"):
             found[str(path.relative_to(project))] = harness.lasting(path)
     return found
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from patchbench.reasons import NOT_COMPARED, joined
+
 Run = tuple[str, str, str, str, int]
 _NAMES = ("dataset", "patches", "encoder", "classifier", "seed")
 _SHARES = (0.0, 0.25, 0.5, 0.75, 0.95)
@@ -40,7 +42,7 @@ def _rows(change: float, auc: float, n_draws: int, **place: Any) -> list[dict[st
             | {"low": value + moved - 0.03, "high": value + moved + 0.03}
             | {"draw_low": value + spread[0], "draw_high": value + spread[1]}
             | {"difference": moved, "difference_low": moved - 0.02, "difference_high": moved + 0.02}
-            | {"p": 0.001 if abs(moved) > 0.02 else 0.5}
+            | {"p": 0.001 if abs(moved) > 0.02 else 0.5, "reason": None}
         )
     return found
 
@@ -83,6 +85,7 @@ def _shuffle(auc: float, whole: bool) -> list[dict[str, Any]]:
 def _parts(auc: float, whole: bool) -> list[dict[str, Any]]:
     nothing = dict.fromkeys(("draw_low", "draw_high", "difference", "p"), np.nan)
     nothing |= dict.fromkeys(("difference_low", "difference_high"), np.nan)
+    nothing["reason"] = joined({"difference": NOT_COMPARED})
     found = []
     for fill in ("mean_color", "grey"):
         for side in (8.0, 16.0, 24.0, 32.0):

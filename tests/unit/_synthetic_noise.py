@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from patchbench.reasons import NOT_COMPARED, joined
+
 Run = tuple[str, str, str, str, int]
 _NAMES = ("dataset", "patches", "encoder", "classifier", "seed")
 # what dropping a share of 1 would change the AUC by
@@ -19,7 +21,9 @@ def sweep_rows(run: Run, detectors: Sequence[str]) -> list[dict[str, Any]]:
     told += tuple(f"random_{name}" for name in told)
     step: dict[str, Any] = {"detector": "none", "use": "filter", "applied": "both", "fraction": 0.0}
     step |= {"removed_train": 0.0, "removed_test": 0.0, "n_by_floor": 0}
-    rows = [base | step | _around(plain, 0.04) | dict.fromkeys(told, np.nan)]
+    alone = dict.fromkeys(("difference", "random_difference"), NOT_COMPARED)
+    reason = {"reason": joined(alone)}
+    rows = [base | step | _around(plain, 0.04) | dict.fromkeys(told, np.nan) | reason]
     for name in detectors:
         labelled = name in ("small_loss", "confident_learning")
         for applied in ("train",) if labelled else ("train", "test", "both"):
@@ -41,8 +45,8 @@ def sweep_rows(run: Run, detectors: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _around(value: float, half: float) -> dict[str, float]:
-    return {"value": value, "low": value - half, "high": value + half}
+def _around(value: float, half: float) -> dict[str, float | None]:
+    return {"value": value, "low": value - half, "high": value + half, "reason": None}
 
 
 def _apart(value: float) -> tuple[float, float, float, float]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from patchbench.calibration import WHOLE
 from patchbench.evaluation import preferred_fusion
+from patchbench.reasons import EMPTY_BIN
 from patchbench.reliability import N_BINS
 
 SIDES = {"fine": 11}  # places of a patch grid along a side; others have 5
@@ -35,7 +36,7 @@ def reliability_rows(
                 rows.append(
                     own
                     | {"measure": "accuracy", "bin": i, "confidence": sure if n else np.nan}
-                    | {"value": right, "n_predictions": n}
+                    | {"value": right, "n_predictions": n, "reason": None if n else EMPTY_BIN}
                     | ends
                 )
             measures = {"ece": abs(1 - bent), "log_loss": 1.0 + float(rng.random())}
@@ -44,6 +45,7 @@ def reliability_rows(
             for name, value in measures.items():
                 ends = {"low": value - 0.02, "high": value + 0.02, "share": 1.0, "confidence": 0.6}
                 more = {"measure": name, "bin": WHOLE, "value": value, "n_predictions": total}
+                more["reason"] = None
                 rows.append(own | more | ends)
     return rows
 
@@ -76,6 +78,6 @@ def fusion_tests(metrics: list[dict[str, Any]], fusions: Sequence[str]) -> list[
         apart = value - auc[*run, rival]
         named = dict(zip(keys, run, strict=True)) | {"fusion": fusion, "rival": rival}
         named["rival_classifier"] = named["classifier"]
-        ends = {"difference": apart, "low": apart - 0.02, "high": apart + 0.02}
+        ends = {"difference": apart, "low": apart - 0.02, "high": apart + 0.02, "reason": None}
         found.append(named | ends | {"p": 0.001 if abs(apart) > 0.02 else 0.4, "n_images": 300})
     return found

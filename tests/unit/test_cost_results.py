@@ -171,6 +171,17 @@ def test_the_report_lists_the_stages_that_ran_after_the_table_was_made(
     assert list(frame["dataset"])[-2:] == ["", ""]
 
 
+def test_the_table_of_all_costs_ends_with_those_of_the_report_itself(tmp_path: Path) -> None:
+    write_table(tmp_path / "costs_of_runs.parquet", make_study(n_encoders=1).costs, "costs")
+    for stage in ("collect", "draw", "report"):
+        with measured(tmp_path / f"{stage}.cost.json", stage, {"study": "x"}, 1):
+            pass
+    args = Namespace(study=tmp_path, figures=tmp_path, code="", cost=None)
+    for cost, last in ((None, "draw"), (tmp_path / "report.cost.json", "report")):
+        report.afterwards(Namespace(**vars(args) | {"cost": cost}))
+        assert read_table(tmp_path / "costs.parquet", "costs")["stage"].iloc[-1] == last
+
+
 def test_what_was_fetched_is_listed_where_it_left_its_costs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

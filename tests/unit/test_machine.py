@@ -1,5 +1,6 @@
-"""The commit that results are signed with says whether code was changed since."""
+"""What results are signed with: whether code was changed since its commit, and the machine."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -36,3 +37,15 @@ def test_without_a_repository_there_is_no_commit(
 ) -> None:
     monkeypatch.setattr(machine, "_ROOT", tmp_path)
     assert machine.commit() == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs Linux")
+def test_the_machine_has_the_cores_that_the_process_may_use() -> None:
+    lent = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(lent)})
+        assert machine.describe()["host"]["cores"] == 1
+        assert ", 1 cores" in machine.host()
+    finally:
+        os.sched_setaffinity(0, lent)
+    assert f", {len(lent)} cores" in machine.host()

@@ -28,7 +28,7 @@ def why_not() -> str:
 
 
 # what differs from run to run: the page, and what it shows of times and memory
-TELL_COSTS = ("report", "costs", "auc_against_runtime")
+TELL_COSTS = ("report", "costs", "costs_of_runs", "auc_against_runtime")
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "it runs")
 

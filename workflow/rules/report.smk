@@ -33,7 +33,7 @@ rule collect:
         predictions=f"{STUDY}/predictions.parquet",
         roc=f"{STUDY}/roc.parquet",
         history=f"{STUDY}/history.parquet",
-        costs=f"{STUDY}/costs.parquet",
+        costs_of_runs=f"{STUDY}/costs_of_runs.parquet",
         embedding_map=f"{STUDY}/embedding_map.parquet",
         detection=f"{STUDY}/detection.parquet",
         sweep=f"{STUDY}/sweep.parquet",
@@ -112,6 +112,7 @@ rule report:
         parts=PAGE_PARTS,
     output:
         page=f"{STUDY}/report.html",
+        costs=f"{STUDY}/costs.parquet",
         cost=f"{STUDY}/report.cost.json",
     log:
         f"{STUDY}/report.log",

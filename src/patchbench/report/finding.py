@@ -14,7 +14,7 @@ import pandas as pd
 from patchbench import parts_results, runtimes
 from patchbench import results_table as results
 from patchbench.ranks import ALPHA
-from patchbench.report import fusion, noise, published, tested
+from patchbench.report import fusion, noise, published, tested, undefined
 from patchbench.seed_means import SeedMeans
 from patchbench.study import WHOLE_IMAGE, Study
 
@@ -25,7 +25,6 @@ _OPTIONAL = (
     ("faithfulness", "explain", "no map was made of where networks look"),
     ("experiments", "experiments", "no patch, channel or place was changed to see what it carries"),
 )
-_KIND = ["patches", "encoder", "classifier", "fusion"]
 FEW = 10  # test images of a class, below which intervals by resampling say little
 
 
@@ -200,24 +199,10 @@ def _floor_text(control: Row | None) -> str:
     )
 
 
-def _undefined(study: Study) -> list[str]:
-    """Metrics without a value or an interval, and why; controls, which may have none, left out."""
-    rows = study.metrics.fillna({"reason": "no reason was recorded"})
-    kinds = [results.kind(study, *row) for row in rows[_KIND].itertuples(index=False, name=None)]
-    rows = rows[np.array(kinds, dtype=object) != "control"]
-    known, ends = rows["value"].notna(), rows[["low", "high"]].notna().all(axis=1)
-    found = []
-    for what, part in (("is not defined", rows[~known]), ("has no interval", rows[known & ~ends])):
-        for (dataset, metric, reason), own in part.groupby(["dataset", "metric", "reason"]):
-            why = str(reason).partition(": ")[2] or reason
-            found.append(f"{dataset}: {metric} {what} for {len(own)} results ({why})")
-    return found
-
-
 def gaps(study: Study) -> list[str]:
     """List what a reader might look for and not find, and why."""
     found = list(study.run.get("left_out", []))
-    found += _undefined(study)
+    found += undefined.gaps(study)
     for dataset in sorted(study.datasets):
         rows = study.metrics[study.metrics["dataset"] == dataset]
         if rows.empty:

@@ -106,5 +106,4 @@ def confident_mistakes(
 
 
 def _measured(measure: str, found: Estimate, n_patches: int) -> dict[str, Any]:
-    ends = {"value": found.value, "low": found.low, "high": found.high}
-    return {"measure": measure, "n_patches": n_patches} | ends
+    return {"measure": measure, "n_patches": n_patches} | found.columns

@@ -64,11 +64,11 @@ def run(args: argparse.Namespace) -> Work:
         "faithfulness": faithfulness(config),
         "experiments": experiments(config),
         "scaling": scaling(config),
-        "costs": cost_rows(costs),
     }
     for name, frame in collected.items():
         table = name if name in tables.COLUMNS and name not in PER_RUN else f"all_{name}"
         write_table(args.out / f"{name}.parquet", frame, table, origin)
+    write_table(args.out / "costs_of_runs.parquet", cost_rows(costs), "costs", origin)
     datasets = config["benchmark"]["datasets"]
     write_state(args.out / "thumbnails.npz", {name: thumbnails(name) for name in datasets}, origin)
     write_state(args.out / "patch_thumbnails.npz", patch_thumbnails(config), origin)

@@ -183,7 +183,7 @@ def draws(args: argparse.Namespace, split: str) -> np.ndarray:
 def background_auc(scores: np.ndarray, patches: PatchView, weights: np.ndarray) -> Estimate:
     """How well scores tell patches without any of the object from the others, by image."""
     if patches.foreground is None:
-        return Estimate()
+        return Estimate(reason="the dataset has no object masks")
     background = patches.foreground == 0
     return estimate(binary_auc_draws(background, scores, patches.image_of, weights))
 
@@ -221,5 +221,5 @@ def row(
 ) -> dict[str, Any]:
     """One row of table ``detection``."""
     named = {k: v for k, v in run_columns(about).items() if k != "fusion"}
-    values = {"value": found.value, "low": found.low, "high": found.high, "n_images": n_images}
-    return named | {"split": split, "measure": measure} | values | {"work_s": 0.0} | more
+    values = found.columns | {"n_images": n_images, "work_s": 0.0}
+    return named | {"split": split, "measure": measure} | values | more

@@ -254,10 +254,7 @@ def _faithfulness(
     estimates = {
         m: mean_over_images(np.array(v), group_of, BOOTSTRAP_SEED) for m, v in found.items()
     }
-    rows = [
-        {"measure": measure, "value": e.value, "low": e.low, "high": e.high}
-        for measure, e in estimates.items()
-    ]
+    rows = [{"measure": measure} | e.columns for measure, e in estimates.items()]
     return pd.DataFrame(rows).assign(explain=args.explain, target=TARGET, n_images=len(chosen))
 
 

@@ -21,9 +21,10 @@ from patchbench.cost import Work
 from patchbench.evaluation import run_columns
 from patchbench.io import provenance, read_array, read_json, read_state, read_table, write_table
 from patchbench.metrics import estimate
-from patchbench.paired import difference
+from patchbench.paired import Difference, difference
 from patchbench.patchset import groups_of_rows
 from patchbench.progress import progress
+from patchbench.reasons import NOT_COMPARED, joined
 from patchbench.sampling import row_limits, sample
 from patchbench.split_bags import centers_of, split_bags
 from patchbench.study import NONE
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> Work:
     names = sorted({name.partition("/")[2] for name in scores}, key=lambda name: name != RANDOM)
     plain = bench.outcome(bench.plain, np.ones(bench.n_test))
     at_random = dict[tuple[str, str, float], Outcome]()
-    rows = [_row(args.about, NONE, _KEEP_ALL, plain, level) for level in plain.draws]
+    rows = [_row(args.about, NONE, _KEEP_ALL, plain, level, None, None) for level in plain.draws]
     for name in progress(names, "sweeping", "detector"):
         train, test = scores[f"train/{name}"], scores.get(f"test/{name}")
         steps = bench.at_random if name == RANDOM else bench.steps
@@ -64,12 +65,10 @@ def run(args: argparse.Namespace) -> Work:
             if name == RANDOM:
                 at_random[step.key] = outcome
             rival = at_random.get(step.key)
-            for level, draws in outcome.draws.items():
-                rows.append(
-                    _row(args.about, name, step, outcome, level)
-                    | _against("", draws, plain.draws[level])
-                    | _against("random_", draws, rival.draws[level] if rival else None)
-                )
+            rows += [
+                _row(args.about, name, step, outcome, level, plain, rival)
+                for level in outcome.draws
+            ]
     origin = provenance("sweep", args.code, args.spec)
     write_table(args.out, pd.DataFrame(rows), "sweep", origin)
     return Work(len(rows), "result", work_s=bench.watch.elapsed_s)
@@ -99,24 +98,38 @@ def open_bench(args: argparse.Namespace) -> Bench:
 
 
 def _row(
-    about: dict[str, Any], detector: str, step: Step, outcome: Outcome, level: str
+    about: dict[str, Any],
+    detector: str,
+    step: Step,
+    outcome: Outcome,
+    level: str,
+    plain: Outcome | None,
+    at_random: Outcome | None,
 ) -> dict[str, Any]:
+    """One row of table ``sweep``: a level by itself, and less what it is compared with."""
     named = {k: v for k, v in run_columns(about).items() if k != "fusion"}
     found = estimate(outcome.draws[level])
-    same = _against("", None, None) | _against("random_", None, None)
+    less, less_random = (_against(outcome, rival, level) for rival in (plain, at_random))
+    reasons = {"value": found.reason, "difference": less.reason}
     return (
         named
         | {"detector": detector, "level": level, "fusion": outcome.fusions[level]}
         | vars(step)
-        | {"value": found.value, "low": found.low, "high": found.high, "fit_s": outcome.fit_s}
-        | {"n_images": outcome.n_images}
-        | same
+        | {"fit_s": outcome.fit_s, "n_images": outcome.n_images}
+        | found.numbers
+        | _columns("", less)
+        | _columns("random_", less_random)
+        | {"reason": joined(reasons | {"random_difference": less_random.reason})}
     )
 
 
-def _against(prefix: str, draws: np.ndarray | None, other: np.ndarray | None) -> dict[str, float]:
-    names = [f"{prefix}{name}" for name in ("difference", "difference_low", "difference_high", "p")]
-    if draws is None or other is None:
-        return dict.fromkeys(names, float("nan"))
-    found = difference(draws, other)
-    return dict(zip(names, (found.value, found.low, found.high, found.p), strict=True))
+def _against(outcome: Outcome, rival: Outcome | None, level: str) -> Difference:
+    if rival is None:
+        return Difference(reason=NOT_COMPARED)
+    return difference(outcome.draws[level], rival.draws[level])
+
+
+def _columns(prefix: str, found: Difference) -> dict[str, float]:
+    names = ("difference", "difference_low", "difference_high", "p")
+    values = (found.value, found.low, found.high, found.p)
+    return {f"{prefix}{name}": value for name, value in zip(names, values, strict=True)}
