@@ -82,7 +82,8 @@ def _unscored(study: Study, dataset: str, asked: pd.DataFrame, kind: str) -> str
     if methods.empty:
         return None
     names = ", ".join(dict.fromkeys(methods["label"]))
-    own = study.metrics[study.metrics["dataset"] == dataset].merge(methods[_KIND], on=_KIND)
+    place = [*results.METHOD, "fusion"]
+    own = study.metrics[study.metrics["dataset"] == dataset].merge(methods[place], on=place)
     own = own[(own["metric"] == "auc_macro") & (own["level"] == "image")]
     why = next(iter(own["reason"].dropna()), "not defined")
     return f"{names}: run, but the AUC-ROC of images is {why}."
