@@ -81,6 +81,17 @@ def test_a_config_that_would_never_end_is_one_sentence(
     assert "write out what references (*name) repeat" in "".join(capsys.readouterr())
 
 
+def test_python_in_a_config_is_refused_and_not_run(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = here / "hostile.yaml"
+    path.write_text("__use_yte__: true\nstudy: ?open('hacked', 'w').name\n")
+    status, found = told(capsys, "--configfile", str(path))
+    refused = next(f for f in found["findings"] if f["name"] == "config")
+    assert status == 1 and "__use_yte__" in refused["way_out"]
+    assert [file.name for file in here.iterdir()] == ["hostile.yaml"]
+
+
 def test_every_problem_has_a_way_out_and_nothing_else_has(here: Path) -> None:
     for finding in doctor.examine("auto"):
         assert bool(finding.way_out) == (finding.level != OK), finding
