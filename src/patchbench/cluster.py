@@ -1,10 +1,11 @@
-"""Jobs that a killed run left on a SLURM cluster, where they go on without it.
+"""What SLURM knows: jobs that a killed run left there, and how jobs have ended.
 
-Snakemake forgets them: started again, here or on the cluster, it would do the same work a second
-time, and two jobs would write the same files.
+Jobs go on without their run, and Snakemake forgets them: started again, here or on the cluster, it
+would do the same work a second time, and two jobs would write the same files.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -91,3 +92,26 @@ def refuse_beside_leftovers(folder: Path) -> None:
             f"that run lives, let it finish; if it was killed, cancel its jobs with "
             f"`scancel --name={names}`, then `snakemake --unlock`, and start again"
         )
+
+
+def tells_ends(profile: Path) -> bool:
+    """Whether Snakemake learns that a job has ended.
+
+    It asks ``sacct`` where that is installed, which knows nothing where no accounts are kept, or
+    ``squeue`` if the profile says so.
+    """
+    text = profile.read_text(encoding="utf-8") if profile.is_file() else ""
+    if re.search(r"^slurm-status-command: *squeue\b", text, re.MULTILINE):
+        return True
+    try:
+        done = subprocess.run(
+            ["sacct", "--noheader", "--starttime=now"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=_PATIENCE_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    return "accounting storage is disabled" not in done.stderr

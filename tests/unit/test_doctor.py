@@ -283,6 +283,24 @@ def test_what_would_be_downloaded_is_told(here: Path) -> None:
     assert weights.level == MISSING and "delete it" in weights.way_out
 
 
+@pytest.mark.parametrize("disabled", [True, False])
+def test_a_cluster_without_accounts_is_told_of_with_the_setting_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disabled: bool
+) -> None:
+    says = "echo 'Slurm accounting storage is disabled' >&2; exit 1" if disabled else "exit 0"
+    for name, line in (("sacct", says), ("sbatch", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found = doctor._cluster()
+    assert found.level == (NOTE if disabled else OK)
+    assert ("slurm-status-command: squeue" in found.way_out) == disabled
+    profile = tmp_path / "config.yaml"
+    profile.write_text("slurm-status-command: squeue  # as told\n")
+    monkeypatch.setattr(doctor, "PROFILE", profile)
+    assert doctor._cluster().level == OK
+
+
 def test_text_begins_with_the_verdict_and_says_a_sentence_once() -> None:
     same = [Finding("packages", name, "none", MISSING, "run make setup") for name in "ab"]
     lines = text("It cannot run.", [*same, Finding("tools", "git", "x")]).splitlines()
