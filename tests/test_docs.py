@@ -44,6 +44,13 @@ def test_everything_a_page_links_to_is_there(page: str) -> None:
         assert not heading or heading in headings(target), f"{link}{heading}"
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/running.md"])
+def test_every_example_of_yaml_can_be_read(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    examples = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert examples and all(None not in yaml.safe_load_all(example) for example in examples)
+
+
 def headings(page: Path) -> set[str]:
     """How links name the headings of a page, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
