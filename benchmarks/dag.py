@@ -1,7 +1,9 @@
-"""How long Snakemake takes to plan a study of 1.28 million images, and how many jobs it is.
+r"""How long Snakemake takes to plan a study of 1.28 million images, and how many jobs it is.
 
     .venv/bin/python benchmarks/dag.py                # ten minutes, nearly all of the last line
     .venv/bin/python benchmarks/dag.py --shards 1024 --profiles profiles/default
+    .venv/bin/python benchmarks/dag.py --shards 1024 --profiles workflow/profiles/slurm \
+        --groups 'cut=cut-{dataset}-{patches}'
 
 A dry run for each number of shards, of three encoders with two patch classifiers: first with the
 default profile, then with the one for SLURM, which groups small jobs. Nothing is computed and no
@@ -54,12 +56,14 @@ class Planned(NamedTuple):
     cpu_s: float
 
 
-def planned(folder: Path, n_shards: int, profile: str) -> Planned:
+def planned(folder: Path, n_shards: int, profile: str, groups: list[str]) -> Planned:
     """Plan a study; the DAG is built between two lines that Snakemake prints."""
     overlay = folder / f"{n_shards}.yaml"
     overlay.write_text(yaml.safe_dump(study(n_shards)))
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--snakefile", ROOT / "Snakefile"]
     command += ["--directory", folder, "--configfile", overlay, "--nolock", "--cores", "1"]
+    if groups:
+        command += ["--groups", *groups]
     before, watch = used_s(), time.perf_counter()
     lines, at_s = [], {}
     with subprocess.Popen(
@@ -92,6 +96,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--shards", type=int, nargs="+", default=SHARDS)
     parser.add_argument("--profiles", nargs="+", default=PROFILES)
+    parser.add_argument("--groups", nargs="+", default=[], help="in place of the profile's")
     args = parser.parse_args()
     print(f"{N_IMAGES:,} images, 3 encoders x 2 patch classifiers, 1 CNN")
     print(
@@ -101,7 +106,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for n_shards in args.shards:
             for profile in args.profiles:
-                found = planned(Path(folder), n_shards, profile)
+                found = planned(Path(folder), n_shards, profile, args.groups)
                 sent = found.n_submitted if "slurm" in profile else "-"
                 print(
                     f"{n_shards:6} {profile:25} {found.n_jobs:6,} {sent:>9} "

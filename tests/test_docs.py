@@ -1,10 +1,13 @@
 """What the documents say is what the code has."""
 
 import re
+import tomllib
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.utils import canonicalize_name
 
 from patchbench import plugins
 from patchbench.readme import fill
@@ -13,6 +16,7 @@ from patchbench.table_docs import tables_page
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LOCKED = re.findall(r"^\S+==\S+$", (ROOT / "envs/lock.txt").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -40,6 +44,13 @@ def test_everything_a_page_links_to_is_there(page: str) -> None:
         assert not heading or heading in headings(target), f"{link}{heading}"
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/running.md"])
+def test_every_example_of_yaml_can_be_read(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    examples = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert examples and all(None not in yaml.safe_load_all(example) for example in examples)
+
+
 def headings(page: Path) -> set[str]:
     """How links name the headings of a page, as GitHub makes them."""
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
@@ -61,25 +72,31 @@ def test_every_figure_has_its_caption_for_the_snakemake_report() -> None:
 
 
 def test_every_required_package_is_pinned_with_a_reason() -> None:
-    lock = {
-        line.split("==")[0].lower()
-        for line in (ROOT / "envs/lock.txt").read_text().splitlines()
-        if "==" in line
-    }
+    locked = {pin.lower() for pin in LOCKED}
     for line in (ROOT / "envs/requirements.txt").read_text().splitlines():
         if "==" in line:
             assert re.fullmatch(r"[A-Za-z0-9_.-]+==[\w.]+ +# .+", line), line
-            assert line.split("==")[0].lower() in lock, line
+            assert line.split()[0].lower() in locked, line
+
+
+def test_every_installed_package_is_locked_at_its_version() -> None:
+    lock = {canonicalize_name(pin.split("==")[0]): pin.split("==")[1] for pin in LOCKED}
+    # what installs, what is installed, and what the PyTorch of PyPI brings along on Linux
+    outside = re.compile(r"pip|patchbench|triton|(nvidia|cuda)-.*")
+    # what follows a plus names a build, as in 2.13.0+cpu
+    found = {canonicalize_name(d.name): d.version.partition("+")[0] for d in distributions()}
+    known = {name: version for name, version in found.items() if not outside.fullmatch(name)}
+    assert {name: lock.get(name) for name in known} == known
+
+
+def test_this_package_is_built_by_what_is_locked() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        assert set(tomllib.load(file)["build-system"]["requires"]) <= set(LOCKED)
 
 
 def test_conda_installs_the_same_packages() -> None:
     environment = yaml.safe_load((ROOT / "envs/patchbench.yaml").read_text())
-    pinned = [
-        line.split("#")[0].strip()
-        for line in (ROOT / "envs/requirements.txt").read_text().splitlines()
-        if "==" in line
-    ]
-    assert environment["dependencies"][-1]["pip"] == pinned
+    assert environment["dependencies"][-1]["pip"] == LOCKED, "copy the lines of envs/lock.txt"
 
 
 def test_shipped_studies_begin_with_the_command_that_runs_them() -> None:
@@ -93,7 +110,6 @@ def test_shipped_studies_begin_with_the_command_that_runs_them() -> None:
 
 
 def test_every_locked_package_is_listed_with_its_licence() -> None:
-    locked = re.findall(r"^(\S+)==(\S+)$", (ROOT / "envs/lock.txt").read_text(), re.MULTILINE)
     page = (ROOT / "envs/LICENCES.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| (\S+) \| (\d\S*) \| \S.* \|$", page, re.MULTILINE)
-    assert listed == locked, "run: make licences"
+    assert [f"{name}=={version}" for name, version in listed] == LOCKED, "run: make licences"

@@ -1,21 +1,30 @@
-"""Jobs that a killed run left on a SLURM cluster, where they go on without it.
+"""What SLURM knows: jobs that a killed run left there, and how jobs have ended.
 
-Snakemake forgets them: started again, it would submit the same work a second time, and two jobs
-would write the same files.
+Jobs go on without their run, and Snakemake forgets them: started again, here or on the cluster, it
+would do the same work a second time, and two jobs would write the same files.
 """
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from patchbench.errors import UserError
 
+# as the profile for SLURM names them
+JOB_PREFIX = "patchbench"
+LOGS = Path("results/slurm-logs")
 _PATIENCE_S = 60.0
 
 
+def has_submitted(folder: Path) -> bool:
+    """Whether jobs went to a cluster from a folder; if none did, there is nobody to ask."""
+    return (folder / LOGS).is_dir()
+
+
 def leftovers(folder: Path) -> dict[str, int]:
-    """Jobs that were submitted from a folder and have not ended.
+    """Jobs that were submitted from a folder and have not ended, but for the one that asks.
 
     Returns
     -------
@@ -31,17 +40,19 @@ def leftovers(folder: Path) -> dict[str, int]:
     if shutil.which("squeue") is None:
         return {}
     found: dict[str, int] = {}
+    this_job = os.environ.get("SLURM_JOB_ID")
     for line in _queue().splitlines():
-        name, _, where = line.partition(" ")
-        if name.startswith("patchbench_") and where == str(folder):
+        job_id, _, rest = line.partition(" ")
+        name, _, where = rest.partition(" ")
+        if name.startswith(f"{JOB_PREFIX}_") and where == str(folder) and job_id != this_job:
             found[name] = found.get(name, 0) + 1
     return found
 
 
 def _queue() -> str:
-    """Name and folder of every job of this user, one a line."""
+    """Number, name and folder of every job of this user, one a line."""
     mine = f"--user={os.getuid()}"
-    command = ["squeue", mine, "--noheader", "--array", "--format=%j %Z"]
+    command = ["squeue", mine, "--noheader", "--array", "--format=%A %j %Z"]
     try:
         done = subprocess.run(
             command,
@@ -61,11 +72,11 @@ def _queue() -> str:
         return done.stdout
     raise UserError(
         f"SLURM does not tell which jobs of an earlier run are left ({reason}), and they might be "
-        "submitted a second time; start again once `squeue` answers"
+        "done a second time; start again once `squeue` answers"
     )
 
 
-def refuse_to_submit_twice(folder: Path) -> None:
+def refuse_beside_leftovers(folder: Path) -> None:
     """Stop a run while jobs of an earlier one are queued or running.
 
     Raises
@@ -81,3 +92,26 @@ def refuse_to_submit_twice(folder: Path) -> None:
             f"that run lives, let it finish; if it was killed, cancel its jobs with "
             f"`scancel --name={names}`, then `snakemake --unlock`, and start again"
         )
+
+
+def tells_ends(profile: Path) -> bool:
+    """Whether Snakemake learns that a job has ended.
+
+    It asks ``sacct`` where that is installed, which knows nothing where no accounts are kept, or
+    ``squeue`` if the profile says so.
+    """
+    text = profile.read_text(encoding="utf-8") if profile.is_file() else ""
+    if re.search(r"^slurm-status-command: *squeue\b", text, re.MULTILINE):
+        return True
+    try:
+        done = subprocess.run(
+            ["sacct", "--noheader", "--starttime=now"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=_PATIENCE_S,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    return "accounting storage is disabled" not in done.stderr

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from patchbench import machine
+from patchbench import cluster, machine
 from patchbench.devices import resolve
 from patchbench.doctor_findings import MISSING, NOTE, OK, Finding
 from patchbench.errors import UserError
@@ -34,6 +34,7 @@ ON_DEVICE = (
 PYTORCH = "PyTorch"
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "envs/requirements.txt"
+PROFILE = ROOT / "workflow/profiles/slurm/config.yaml"
 _PINNED = re.compile(r"^([A-Za-z0-9_.-]+)==([^\s#]+)", re.MULTILINE)
 _FOR_DEVELOPMENT = "# for development"
 _OLDEST_PYTHON = (3, 11)
@@ -271,7 +272,7 @@ def _tools(here: Path) -> list[Finding]:
         Finding(
             "tools", "git commit", commit or "unknown", OK if fine else NOTE, sentence * (not fine)
         ),
-        Finding("tools", "sbatch (SLURM)", _cluster()),
+        _cluster(),
         Finding("tools", "browser (its tests)", _first(_BROWSERS) or "none"),
     ]
     locks = here / ".snakemake/locks"
@@ -281,9 +282,19 @@ def _tools(here: Path) -> list[Finding]:
     return found
 
 
-def _cluster() -> str:
-    path, plugin = shutil.which("sbatch"), "snakemake-executor-plugin-slurm"
-    return f"{path}; {plugin} {_installed(plugin) or 'not installed'}" if path else "none"
+def _cluster() -> Finding:
+    name, plugin = "sbatch (SLURM)", "snakemake-executor-plugin-slurm"
+    path = shutil.which("sbatch")
+    if path is None:
+        return Finding("tools", name, "none")
+    value = f"{path}; {plugin} {_installed(plugin) or 'not installed'}"
+    if cluster.tells_ends(PROFILE):
+        return Finding("tools", name, value)
+    sentence = (
+        "this SLURM keeps no accounts, so sacct, which Snakemake asks, never tells that a job has "
+        f"ended; set slurm-status-command: squeue in {PROFILE.relative_to(ROOT)}"
+    )
+    return Finding("tools", name, f"{value}; no accounts", NOTE, sentence)
 
 
 def _first(commands: Iterable[str]) -> str | None:

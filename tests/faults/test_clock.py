@@ -45,7 +45,7 @@ def test_a_clock_set_back_within_a_run_is_told_and_one_line_mends_it(
             shutil.rmtree(finished / "results" / folder)
         date(finished / EMBEDDINGS, 5_000)
         assert "clock skew" in refused(finished)
-        mend = 'find results -newermt now -exec touch -d "$(date)" {} +'
+        mend = 'find results -newermt now -exec touch -d "@$(date +%s)" {} +'
         subprocess.run(mend, shell=True, cwd=finished, check=True)
         run(finished)
         assert results(finished) == results(undisturbed)

@@ -81,6 +81,17 @@ def test_a_config_that_would_never_end_is_one_sentence(
     assert "write out what references (*name) repeat" in "".join(capsys.readouterr())
 
 
+def test_python_in_a_config_is_refused_and_not_run(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = here / "hostile.yaml"
+    path.write_text("__use_yte__: true\nstudy: ?open('hacked', 'w').name\n")
+    status, found = told(capsys, "--configfile", str(path))
+    refused = next(f for f in found["findings"] if f["name"] == "config")
+    assert status == 1 and "__use_yte__" in refused["way_out"]
+    assert [file.name for file in here.iterdir()] == ["hostile.yaml"]
+
+
 def test_every_problem_has_a_way_out_and_nothing_else_has(here: Path) -> None:
     for finding in doctor.examine("auto"):
         assert bool(finding.way_out) == (finding.level != OK), finding
@@ -270,6 +281,24 @@ def test_what_would_be_downloaded_is_told(here: Path) -> None:
     (here / "resources/weights" / name).write_bytes(b"a web page")
     weights = doctor_study.fetched("weights", f"resources/weights/{name}", *needed.values())
     assert weights.level == MISSING and "delete it" in weights.way_out
+
+
+@pytest.mark.parametrize("disabled", [True, False])
+def test_a_cluster_without_accounts_is_told_of_with_the_setting_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disabled: bool
+) -> None:
+    says = "echo 'Slurm accounting storage is disabled' >&2; exit 1" if disabled else "exit 0"
+    for name, line in (("sacct", says), ("sbatch", "exit 0")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    found = doctor._cluster()
+    assert found.level == (NOTE if disabled else OK)
+    assert ("slurm-status-command: squeue" in found.way_out) == disabled
+    profile = tmp_path / "config.yaml"
+    profile.write_text("slurm-status-command: squeue  # as told\n")
+    monkeypatch.setattr(doctor, "PROFILE", profile)
+    assert doctor._cluster().level == OK
 
 
 def test_text_begins_with_the_verdict_and_says_a_sentence_once() -> None:

@@ -125,3 +125,31 @@ def test_mistakes_are_told_before_anything_runs(
     assert message in done.stdout
     assert "Traceback" not in done.stdout
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x: !!python/object/apply:os.system ['touch hacked']", "not valid JSON or YAML"),
+        ("x: !!python/name:os.system", "of type builtin_function_or_method; give text"),
+        (f"x: {60 * '['}{60 * ']'}", "or 50 within each other"),
+        (
+            "\n".join(
+                ["a0: &a0 [x]", *(f"a{i}: &a{i} [{9 * f'*a{i - 1},'}]" for i in range(1, 12))]
+            ),
+            "more than 100,000 values",
+        ),
+    ],
+    ids=["a call", "a function", "lists within lists", "references that multiply"],
+)
+def test_configs_that_would_do_more_than_set_something_are_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    config = tmp_path / "hostile.yaml"
+    config.write_text(f"study: mine\n{text}\n")
+    project = ("--directory", str(tmp_path), "--nolock", "--dry-run")
+    done = attempt(ROOT, *project, overlay=config)
+    assert done.returncode == 1
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not [path for path in tmp_path.iterdir() if path.name in ("hacked", "results")]

@@ -82,9 +82,10 @@ onstart:  # not before is it known where jobs will run
         for path in map(Path, to_fetch):
             if not path.is_file():  # what was fetched may lie in a closed folder
                 disks.refuse_closed(path.parent)
-        if not workflow.local_exec:
-            cluster.refuse_to_submit_twice(Path.cwd())
-        elif config.get("device") in ("cuda", "mps"):
+        # a run on this machine, too, would write what jobs of a killed run on a cluster still write
+        if not workflow.local_exec or cluster.has_submitted(Path.cwd()):
+            cluster.refuse_beside_leftovers(Path.cwd())
+        if workflow.local_exec and config.get("device") in ("cuda", "mps"):
             resolve(config["device"])
     except UserError as error:
         raise WorkflowError(str(error)) from None
