@@ -1,6 +1,7 @@
 """What a user gets wrong ends in one sentence that says what, where and the way out."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,7 @@ def test_one_bad_image_among_many_is_reported_not_hidden(
     assert "broken.jpg" in output
     assert "max_bad_images" in output
     assert "Traceback" not in output
+    assert f"{sys.executable} -m patchbench unfinished --configfile " in output
 
 
 def test_a_new_photograph_is_noticed(photos: Path, prepared: Path) -> None:

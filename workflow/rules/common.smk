@@ -91,6 +91,19 @@ onstart:  # not before is it known where jobs will run
         raise WorkflowError(str(error)) from None
 
 
+onerror:  # in the run itself, not in the Snakemake of one job on a cluster
+    if workflow.is_main_process:
+        files = [str(path) for path in workflow.config_settings.configfiles or []]
+        options = ["--configfile", *files] if files else []
+        way = shlex.join(
+            [sys.executable, "-m", "patchbench", "unfinished", *options]
+        )
+        print(
+            f"\nA page of what is there, and what is missing:\n  {way}",
+            file=sys.stderr,
+        )
+
+
 def one_of(names):
     return "|".join(map(re.escape, names))
 

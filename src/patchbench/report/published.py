@@ -57,7 +57,8 @@ def _rests_on(judged: list[Claim]) -> list[str]:
     told = [f"the two networks on {apart:,} test images"] if apart else []
     if off:
         told.append(f"channels set to zero on {off:,} {'of them' if told else 'test images'}")
-    return [f"Judged were {' and '.join(told)}."] if told else []
+    how = "each claim by its own 95 % interval, not adjusted for their number"
+    return [f"Judged were {' and '.join(told)}, {how}."] if told else []
 
 
 def _logged() -> str:
