@@ -88,7 +88,8 @@ def test_images_are_counted_by_kind_of_row(study: Study) -> None:
     )
     few = replace(study, experiments=study.experiments.assign(n_images=40))
     assert (
-        "Judged were the two networks on 60 test images and channels set to zero on 40 of them."
+        "Judged were the two networks on 60 test images and channels set to zero on 40 of them, "
+        "each claim by its own 95 % interval, not adjusted for their number."
     ) in told.sentences(few, "scenes")
     all_off = replace(study, experiments=study.experiments.assign(n_images=300))
     assert "n = 300 test images, 339 train images." in words(all_off)
