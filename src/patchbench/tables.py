@@ -268,20 +268,45 @@ def to_arrow(frame: pd.DataFrame, name: str) -> pa.Table:
     if missing or extra:
         raise UserError(f"table {name!r}: missing columns {missing}, unexpected columns {extra}")
     try:
-        return pa.Table.from_pandas(frame[expected], schema(name), preserve_index=False)
+        table = pa.Table.from_pandas(frame[expected], schema(name), preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise UserError(f"table {name!r}: {error}") from error
+    holes = _holes(table)
+    if holes:
+        raise UserError(f"table {name!r}: columns {holes} lack a whole number in some rows")
+    return table
 
 
 def from_arrow(table: pa.Table, name: str) -> pd.DataFrame:
-    """The opposite of :func:`to_arrow`."""
-    if table.schema.names != list(COLUMNS[name]):
+    """The opposite of :func:`to_arrow`.
+
+    Raises
+    ------
+    UserError
+        If columns are missing, unexpected, in another order or of another type, or lack whole
+        numbers, which would become floats.
+    """
+    expected, told = schema(name), None
+    if table.schema.names != expected.names:
+        told = f"has columns {table.schema.names}, expected {expected.names}"
+    elif wrong := [f for f in table.schema if f.type != expected.field(f.name).type]:
+        kinds = {f.name: (str(f.type), str(expected.field(f.name).type)) for f in wrong}
+        told = f"has columns of other types than expected, (found, expected): {kinds}"
+    elif holes := _holes(table):
+        told = f"lacks whole numbers in some rows of {holes}"
+    if told:
         raise UserError(
-            f"table {name!r} has columns {table.schema.names}, expected {list(COLUMNS[name])}; "
-            "it was written by another version: delete it and run snakemake again"
+            f"table {name!r} {told}; it was written by another version: delete it and run "
+            "snakemake again"
         )
     frame: pd.DataFrame = table.to_pandas()
     return frame
+
+
+def _holes(table: pa.Table) -> list[str]:
+    """Columns of whole numbers that have nulls."""
+    pairs = zip(table.schema, table.columns, strict=True)
+    return [f.name for f, column in pairs if pa.types.is_integer(f.type) and column.null_count]
 
 
 def empty(name: str) -> pd.DataFrame:

@@ -50,6 +50,25 @@ def test_a_second_project_takes_what_a_first_has_made(
     assert results(first).items() <= expected.items()
 
 
+def test_networks_and_encoders_that_learn_are_shared_too(cache: Path, tmp_path: Path) -> None:
+    network = "results/scenes/whole-image/seed0/small/cnn.npz"
+    history = "results/scenes/whole-image/seed0/small/history.parquet"  # beside the network
+    learned = "results/scenes/p32s16/seed0/words/encoder.npz"
+    sift = "encoders={words: {type: sift, step_px: 8, aggregate: fisher, n_words: 4}}"
+    asked = ("--config", sift, "benchmark={encoders: [fixed, words]}")
+    projects = [copy_project(tmp_path / name) for name in ("first", "second")]
+    told = [
+        snakemake(project, network, learned, "--cache", *asked, overlay=OVERLAY)
+        for project in projects
+    ]
+    for path in (network, history, learned):
+        moved = [f"Moving output file {path} to cache" in words for words in told]
+        assert moved == [True, False], path
+        first, second = (project / path for project in projects)
+        assert first.resolve() == second.resolve() != second
+        assert first.resolve().parent == cache
+
+
 def test_a_download_is_shared_too(served: tuple[Path, str], cache: Path, tmp_path: Path) -> None:
     folder, address = served
     ((name, content),) = eurosat().items()

@@ -5,6 +5,8 @@ import struct
 import zlib
 from typing import Any
 
+import pyarrow as pa
+
 _NUMBERS = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
 _KINDS = ("B", "<H", ">H", "<I", ">I", "<Q", ">Q")
 _EDGE_BYTES = 400  # headers and tables of contents lie this near to an end of a file
@@ -49,6 +51,22 @@ HOSTILE: tuple[Any, ...] = (
     {"": ""},
     {1: 2},
     {None: []},
+)
+
+
+_OTHER_TYPES = (
+    pa.string(),
+    pa.large_string(),
+    pa.binary(),
+    pa.int32(),
+    pa.float32(),
+    pa.float64(),
+    pa.bool_(),
+    pa.null(),
+    pa.timestamp("ns"),
+    pa.list_(pa.string()),
+    pa.dictionary(pa.int8(), pa.string()),
+    pa.struct([("a", pa.int64())]),
 )
 
 
@@ -152,6 +170,48 @@ def _change_setting(holder: Any, key: Any, rng: random.Random) -> None:
                 holder[key] *= rng.choice((-1, 0, 1000, 1e9, 0.001))
             else:
                 holder[key] = [holder[key]] * rng.choice((0, 1, 3))
+
+
+def spoil_table(table: pa.Table, rng: random.Random) -> pa.Table:
+    """Change some values, types, names or columns of a table."""
+    for _ in range(rng.choice((1, 1, 2, 4))):
+        if table.num_columns:
+            table = _change_table(table, rng.randrange(table.num_columns), rng)
+    return table
+
+
+def _change_table(table: pa.Table, at: int, rng: random.Random) -> pa.Table:
+    field, column = table.schema.field(at), table.column(at)
+    match rng.randrange(9):
+        case 0 | 1 | 2 | 3:
+            return table.set_column(at, field, _with_hostile(column, rng))
+        case 4:
+            kind = rng.choice(_OTHER_TYPES)
+            try:
+                return table.set_column(at, field.name, column.cast(kind))
+            except pa.ArrowException:
+                return table.set_column(at, field.name, pa.nulls(len(table), kind))
+        case 5:
+            return table.remove_column(at)
+        case 6:
+            new = rng.choice([value for value in HOSTILE if isinstance(value, str)])
+            return table.append_column(new, column)
+        case 7:
+            return table.select(rng.sample(range(table.num_columns), table.num_columns))
+        case _:
+            return table.slice(rng.randrange(len(table) + 1), rng.choice((0, 1, 10)))
+
+
+def _with_hostile(column: pa.ChunkedArray, rng: random.Random) -> pa.Array:
+    """Some values replaced by others that the type of the column can hold."""
+    values = column.to_pylist()
+    for row in rng.choices(range(len(values)), k=rng.choice((1, 3))) if values else ():
+        before, values[row] = values[row], rng.choice(HOSTILE)
+        try:
+            pa.array(values, column.type)
+        except (pa.ArrowException, OverflowError):
+            values[row] = before
+    return pa.array(values, column.type)
 
 
 def _hashable(value: Any) -> bool:

@@ -1,5 +1,6 @@
 """A copy of the project that tests may run and edit."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -58,9 +59,16 @@ def attempt(
 
 def due(project: Path, *arguments: str, overlay: Path | None = TINY) -> dict[str, int]:
     """How many jobs of which rule a run would do."""
+    return planned(project, *arguments, overlay=overlay)[0]
+
+
+def planned(
+    project: Path, *arguments: str, overlay: Path | None = TINY
+) -> tuple[dict[str, int], list[str]]:
+    """How many jobs of which rule a run would do, and what each says of itself."""
     output = snakemake(project, "--dry-run", *arguments, overlay=overlay)
     if "Nothing to be done" in output:
-        return {}
+        return {}, []
     jobs: dict[str, int] = {}
     table = output.split("Job stats:\n", 1)[1].split("\n\n")[0].splitlines()[2:]
     for line in table:
@@ -68,7 +76,7 @@ def due(project: Path, *arguments: str, overlay: Path | None = TINY) -> dict[str
         jobs[name] = int(count)
     jobs.pop("total", None)
     jobs.pop("all", None)
-    return jobs
+    return jobs, re.findall(r"^Job \d+: (.*)", output, re.MULTILINE)
 
 
 def stage(name: str, **options: object) -> None:

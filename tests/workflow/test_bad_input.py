@@ -13,19 +13,31 @@ from PIL import Image
 
 ABSENT = "mps" if torch.cuda.is_available() else "cuda"
 ROOT_NAME = 'it\'s "mine"; $(touch hacked)\n`touch hacked` -rf ü'
-CLASSES = ("cat's", "-dog <b>\n$(touch hacked)")
+CLASSES = (
+    "cat's",
+    "-dog <b>\n$(touch hacked)",
+    "汉字 🦊 e\N{COMBINING ACUTE ACCENT} \N{RIGHT-TO-LEFT OVERRIDE}שלום",
+    "漢" * 85,  # 255 bytes, as many as a file system takes
+)
+FILES = ("-{} $(touch hacked)\n.png", "{} 汉字 🦊 e\N{COMBINING ACUTE ACCENT} שלום.png")
 TOLERANT = ("--config", "max_bad_images=0.05")
+
+
+def file_name(number: int) -> str:
+    """Names of both kinds, and one as long as a file system takes."""
+    name = FILES[number % 2].format(number)
+    return name if number else f"{'ß' * ((255 - len(name.encode())) // 2)}{name}"
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of twenty small photographs, and one that is none."""
+    """Four classes of ten small photographs, and one that is none."""
     root, rng = tmp_path_factory.mktemp("photos") / ROOT_NAME, np.random.default_rng(0)
     for name in CLASSES:
         (root / name).mkdir(parents=True)
-        for i in range(20):
+        for i in range(10):
             pixels = rng.integers(0, 256, (48, 56, 3), np.uint8)
-            Image.fromarray(pixels).save(root / name / f"-{i} $(touch hacked)\n.png")
+            Image.fromarray(pixels).save(root / name / file_name(i))
     (root / "cat's" / "broken.jpg").write_text("<html>not an image</html>")
     return root
 
@@ -65,7 +77,8 @@ def prepared(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_names_with_quotes_spaces_and_shell_signs_are_only_names(prepared: Path) -> None:
     images = pd.read_parquet(prepared / "results/mine/images.parquet")
     assert set(images["class_name"]) == set(CLASSES)
-    assert f"{CLASSES[1]}/-0 $(touch hacked)\n.png" in set(images["image_id"])
+    assert set(images["image_id"]) == {f"{n}/{file_name(i)}" for n in CLASSES for i in range(10)}
+    assert max(len(file_name(i).encode()) for i in range(10)) in (254, 255)
     assert not list(prepared.rglob("hacked"))
 
 
@@ -75,6 +88,10 @@ def test_a_study_of_such_names_runs_to_its_page(prepared: Path, photos: Path) ->
     assert status == 0, output
     page = (prepared / target).read_text(encoding="utf-8")
     assert "cat&#39;s" in page and "-dog <b>" not in page
+    assert all(name in page for name in CLASSES[2:])
+    told = (prepared / "results/studies/mine/figures/draw.log").read_text(encoding="utf-8")
+    assert "missing from font" not in told and "findfont" not in told
+    assert told.count("no font here has") <= 1  # none where there are such fonts
     metrics = pd.read_parquet(prepared / "results/studies/mine/class_metrics.parquet")
     assert set(metrics["class_name"]) == set(CLASSES)
     assert not list(prepared.rglob("hacked"))

@@ -3,19 +3,43 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from harness import copy_project, due, snakemake
+from harness import copy_project, due, planned, snakemake
 
 from patchbench.tables_of_tests import TEST_COLUMNS
 
 STUDY = "results/studies/tiny"
 TABLES = {"metrics", "predictions", "roc", "history", "costs", *TEST_COLUMNS}
+END = {"collect": 1, "draw": 1, "report": 1}
+# all that knows one of the two encoders, SIFT
+OF_SIFT = {
+    "fit_encoder": 1,
+    "encode": 2,
+    "map_embeddings": 1,
+    "fit_classifier": 2,  # the classifier and the control
+    "classify": 4,
+    "detect": 1,
+    "background": 1,
+    "experiment": 1,
+    "sweep": 1,
+    "fit_pooling": 1,
+    "fuse": 2,
+    "pool": 1,
+} | END
+
+VOTED = {
+    f"results/scenes/p16s16/seed0/{run}"
+    for run in ("sift/logistic", "sift/majority_class", "bagnet9/logistic", "bagnet9/own_head")
+}
 
 
 @pytest.fixture
@@ -36,6 +60,29 @@ def edited(finished: Path):
 
 def table(finished: Path, name: str) -> pd.DataFrame:
     return pd.read_parquet(finished / STUDY / f"{name}.parquet")
+
+
+def state(project: Path) -> dict[str, tuple[int, str]]:
+    """When each result was written, and what it holds."""
+    return {
+        str(path.relative_to(project)): (
+            path.stat().st_mtime_ns,
+            sha256(path.read_bytes()).hexdigest(),
+        )
+        for path in (project / "results").rglob("*")
+        if path.is_file()
+    }
+
+
+def fused(project: Path) -> dict[tuple[str, str], list[list[float]]]:
+    """By run and fusion rule the probabilities it gave."""
+    return {
+        (folder, rule): [list(row) for row in rows["probabilities"]]
+        for folder in VOTED
+        for rule, rows in pd.read_parquet(project / folder / "predictions.parquet").groupby(
+            "fusion"
+        )
+    }
 
 
 def test_everything_promised_is_there(finished: Path) -> None:
@@ -142,24 +189,7 @@ def test_an_edited_encoder_reruns_itself_and_what_descends_from_it(finished: Pat
     edited(
         "src/patchbench/encoders/sift.py", "import numpy as np", "import numpy as np\n\nEDITED = 1"
     )
-    jobs = due(finished)
-    assert jobs == {
-        "fit_encoder": 1,
-        "encode": 2,
-        "map_embeddings": 1,
-        "fit_classifier": 2,
-        "classify": 4,
-        "detect": 1,
-        "background": 1,
-        "experiment": 1,
-        "sweep": 1,
-        "fit_pooling": 1,
-        "fuse": 2,
-        "pool": 1,
-        "collect": 1,
-        "draw": 1,
-        "report": 1,
-    }
+    assert due(finished) == OF_SIFT
 
 
 def test_a_second_run_has_nothing_to_do_whatever_was_commented_or_touched(
@@ -177,24 +207,53 @@ def test_an_edited_fusion_reruns_what_fuses_only(finished: Path, edited) -> None
     assert set(due(finished)) == {*fused, "collect", "draw", "report"}
 
 
+def test_a_changed_rule_and_a_new_one_touch_nothing_but_decisions(
+    finished: Path, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(finished, tmp_path / "project", symlinks=True))
+    before, rules = state(project), fused(project)
+    chosen = "mean_probability, mean_logit, saliency_weight, gradcam_weight, abmil, max_probability"
+    changed = "fusions={saliency_weight: {detector: low_variance}}"
+    asked = ("--config", changed, f"benchmark={{fusions: [{chosen}]}}")
+    decided = {f"{folder}/predictions.parquet" for folder in VOTED}
+    snakemake(project, *decided, *asked)
+
+    found = fused(project)
+    assert found.keys() == rules.keys() | {(folder, "max_probability") for folder in VOTED}
+    # detectors see the votes of all classifiers but the control and BagNet's own head
+    judged = {(folder, "saliency_weight") for folder in VOTED if folder.endswith("logistic")}
+    assert {rule for rule in rules if found[rule] != rules[rule]} == judged
+    touched = {name for name, was in state(project).items() if before.get(name) != was}
+    assert decided <= touched
+    assert {str(Path(name).parent) for name in touched} == VOTED
+    assert not {name for name in touched if Path(name).stem in ("classifier", "sweep")}
+    rest = {"sweep": 2, "pool": 2}  # compared with what was decided
+    assert due(project, *asked) == rest | END
+
+
 def test_a_changed_stride_reruns_what_descends_from_the_patches(finished: Path) -> None:
     jobs = due(finished, "--config", "patches={p16s16: {stride_px: 8}}")
-    assert "prepare" not in jobs
-    assert "cnn" not in jobs
-    assert jobs["cut"] == 2
-    assert jobs["fit_encoder"] == 2
+    of_bagnet = OF_SIFT | {"fit_encoder": 1, "explain_encoder": 2, "background": 2, "experiment": 2}
+    both = Counter(OF_SIFT) + Counter(of_bagnet)
+    # neither the images nor anything of the whole-image network
+    assert jobs == both | {"cut": 2, "index": 1} | END
 
 
 def test_a_new_encoder_leaves_the_others_alone(finished: Path) -> None:
-    jobs = due(
+    jobs, told = planned(
         finished,
         "--config",
         "encoders={fresh: {type: random_projection, dim: 8}}",
         "benchmark={encoders: [sift, bagnet9, fresh]}",
     )
-    assert jobs["fit_encoder"] == 1
-    assert jobs["encode"] == 2
-    assert "cut" not in jobs
+    without_control = {"fit_classifier": 1, "classify": 2, "fuse": 1}  # SIFT has it already
+    assert jobs == OF_SIFT | without_control
+    assert sum(jobs.values()) == len(told)
+    assert sorted(words for words in told if "fresh" not in words) == [
+        "Collecting the tables of study tiny",
+        "Drawing the figures of study tiny",
+        "Writing the report of study tiny",
+    ]
 
 
 def test_published_weights_are_fetched_before_the_training(finished: Path) -> None:
@@ -212,9 +271,7 @@ def test_a_deleted_folder_takes_its_descendants_only(finished: Path, tmp_path: P
         jobs = due(finished)
     finally:
         (tmp_path / "sift").rename(folder)
-    assert jobs["fit_encoder"] == 1
-    assert jobs["fuse"] == 2  # of the classifier and of the control
-    assert "cut" not in jobs
+    assert jobs == OF_SIFT
 
 
 def test_a_damaged_shard_is_refused_and_named(finished: Path) -> None:

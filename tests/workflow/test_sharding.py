@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from harness import stage
 
-from patchbench.io import read_array, read_table
+from patchbench.io import read_array, read_state, read_table
 from patchbench.patchset import shard_name
 from patchbench.stages import encode
 
@@ -114,20 +114,21 @@ def test_no_encoder_knows_the_shard_of_a_patch(
 ) -> None:
     monkeypatch.setattr(encode, "CHUNK_PATCHES", 64)  # so that a shard holds a few, as shards do
     fixed = {"encoder": encoder, "spec": json.dumps(settings), "images": prepared / "images.npy"}
-    state, whole = prepared / f"{encoder}.npz", studies[1]
-    pixels = sorted((whole / "pixels").glob("*.npy"))
-    where = {"index": whole / "index.parquet", "patch_size_px": 32}
-    stage("fit_encoder", **fixed, **where, pixels=pixels, out=state)
-    found = []
+    found, states = [], []
     for n, folder in studies.items():
-        for shard in sorted((folder / "pixels").glob("*.npy")):
+        state, pixels = folder / f"{encoder}.npz", sorted((folder / "pixels").glob("*.npy"))
+        where = {"index": folder / "index.parquet", "patch_size_px": 32}
+        stage("fit_encoder", **fixed, **where, pixels=pixels, out=state)
+        states.append(read_state(state))
+        for shard in pixels:
             out = folder / encoder / shard.name
             out.parent.mkdir(exist_ok=True)
             stage("encode", **fixed, state=state, pixels=shard, out=out)
         embedded = sorted((folder / encoder).glob("*.npy"))
         assert len(embedded) == n
         found.append(np.concatenate([read_array(path) for path in embedded]))
-    for other in found[1:]:
+    for other, fitted in zip(found[1:], states[1:], strict=True):
+        np.testing.assert_equal(fitted, states[0])
         np.testing.assert_array_equal(found[0], other)
 
 

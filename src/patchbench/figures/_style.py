@@ -6,11 +6,11 @@ are 11 or more units of CIEDE2000 apart, the tenth 5; marks differ too, so that 
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextPath
 
+from patchbench import fonts
 from patchbench.results_table import common_classifier, entries, is_control, on_trial
 from patchbench.study import WHOLE_IMAGE, Study
 
@@ -47,7 +48,6 @@ KEY_LINE_IN = 0.135
 _FOOTER_CHARS, _LINE_IN = 124, 0.13
 
 RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
     "font.size": TEXT_PT,
     "text.parse_math": False,  # a "$" in a name is a "$"
     "text.color": INK,
@@ -79,9 +79,9 @@ RC: dict[Any, Any] = {
 }
 
 
-def look() -> Any:
-    """Context manager under which every figure is drawn and saved."""
-    return mpl.rc_context(RC)
+def look(names: str = "") -> AbstractContextManager[None]:
+    """Context under which every figure is drawn and saved; ``names`` are those that users chose."""
+    return fonts.look(RC, names)
 
 
 @dataclass(frozen=True)

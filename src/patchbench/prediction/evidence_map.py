@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from patchbench import fonts
 from patchbench.prediction.answer import Grid
 from patchbench.windows import Windows
 from patchbench.windows.shrinking import shrunk
@@ -14,7 +15,6 @@ _LONGEST_PX = 768
 _PANEL_IN, _HEAD_IN, _FOOT_IN, _GAP_IN = 3.4, 0.34, 0.56, 0.12
 _INK = "#1a1a1a"
 _RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "text.color": _INK,
     "text.parse_math": False,  # a "$" in a name is a "$"
@@ -94,7 +94,7 @@ def write_map(
 
     tall = _PANEL_IN * min(2.0, max(0.25, picture.shape[0] / picture.shape[1]))
     width, height = 2 * _PANEL_IN + 3 * _GAP_IN, tall + _HEAD_IN + _FOOT_IN
-    with mpl.rc_context(_RC):
+    with fonts.look(_RC, class_name):
         fig = Figure(figsize=(width, height), dpi=160)
         for i, shown in enumerate((picture, _under(picture, evidence))):
             left = _GAP_IN + i * (_PANEL_IN + _GAP_IN)

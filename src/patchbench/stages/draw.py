@@ -1,6 +1,7 @@
 """Draw every figure of a study: SVG, PDF and PNG, with the table behind each as CSV."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
@@ -8,7 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchbench import plan_figures, plugins
+from patchbench import fonts, plan_figures, plugins
 from patchbench.cost import Work
 from patchbench.io import replacing
 from patchbench.progress import progress
@@ -36,6 +37,8 @@ def run(args: argparse.Namespace) -> Work:
     """Write ``OUT/DATASET/FIGURE.{svg,pdf,png,csv}`` for every dataset and figure of the study."""
     study = open_study(args.study)
     jobs = plan_figures.figures(study.run["config"])
+    if boxes := fonts.hint(_names(study)):
+        print(f"{boxes} (snakemake --forcerun draw)", file=sys.stderr)
     for _ in progress(_drawn(args, study, jobs), "Drawing", "figure", len(jobs)):
         pass
     return Work(len(jobs), "figure")
@@ -51,6 +54,11 @@ def _drawn(args: argparse.Namespace, study: Study, jobs: list[tuple[str, str]]) 
     places = [(args.study, args.out, *job) for job in jobs]
     with ProcessPoolExecutor(args.threads, get_context("spawn")) as pool:
         yield from map(count_bytes, pool.map(_draw_here, places))
+
+
+def _names(study: Study) -> str:
+    """All that figures write and that may be in any script: names of classes."""
+    return " ".join(name for report in study.datasets.values() for name in report["classes"])
 
 
 @cache
@@ -71,7 +79,7 @@ def draw(study: Study, dataset: str, name: str, out: Path) -> None:
     from patchbench.figures import _style as style
 
     module, stem = plugins.load("figures", name), out / dataset / name
-    with style.look():
+    with style.look(_names(study)):
         save(module.draw(study, dataset), stem)
     with replacing(stem.with_suffix(".csv")) as temporary:
         table = module.data(study, dataset)

@@ -31,6 +31,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from patchbench import fonts
 from patchbench.devices import DEVICES
 from patchbench.errors import UserError
 from patchbench.io import replacing, write_array
@@ -67,6 +68,8 @@ def answer(args: argparse.Namespace) -> int:
     pipeline = open_pipeline(args.model, args.fusion, **how)
     if args.out:
         _refuse_out(args.out, pipeline)
+        if boxes := fonts.hint(" ".join(pipeline.classes)):
+            print(f"patchbench predict: {boxes}", file=sys.stderr)
     names, n_bad = names_of(args.images), 0
     todo = list(zip(args.images, names, strict=True))
     for path, name in progress(todo, "classifying", "image"):
