@@ -6,8 +6,6 @@ the same thing, at no computation beyond what the work asks for.
 """
 
 import os
-import resource
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,9 +17,9 @@ import numpy as np
 
 from patchbench.io import write_json
 from patchbench.machine import commit, host
+from patchbench.memory import peak_rss_mib
 from patchbench.written import bytes_written
 
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 SPREAD_PERCENT = (50, 5, 95)  # of repeated timings: middle, lower end, upper end
 
 Lap = tuple[int, float]
@@ -142,12 +140,6 @@ def rates(work: Work, work_s: float) -> dict[str, float | int | None]:
         "item_ms_high": spread[2],
         "n_repeats": len(laps),
     }
-
-
-def peak_rss_mib() -> float:
-    """Most memory that this process has held, or one that it started and that has ended, MiB."""
-    who = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
-    return max(resource.getrusage(each).ru_maxrss for each in who) * _RSS_UNIT / 2**20
 
 
 def _cpu_s() -> float:

@@ -39,9 +39,9 @@ def run(project: Path, *arguments: str, target: str = TARGET) -> str:
     return harness.snakemake(project, target, *arguments, overlay=OVERLAY)
 
 
-def refused(project: Path, *arguments: str) -> str:
+def refused(project: Path, *arguments: str, target: str = TARGET) -> str:
     """The same, of a run that must fail, and without a traceback."""
-    done = harness.attempt(project, TARGET, *arguments, overlay=OVERLAY)
+    done = harness.attempt(project, target, *arguments, overlay=OVERLAY)
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
     return done.stdout
@@ -52,12 +52,12 @@ def due(project: Path, *arguments: str) -> dict[str, int]:
     return harness.due(project, TARGET, *arguments, overlay=OVERLAY)
 
 
-def start(project: Path, target: str = TARGET) -> Running:
+def start(project: Path, *arguments: str, target: str = TARGET, overlay: Path = OVERLAY) -> Running:
     """A run in the background, in a process group of its own, once it holds the folder's lock."""
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", target]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", target, *arguments]
     with (project / "run.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--configfile", str(OVERLAY)],
+            [*command, "--configfile", str(overlay)],
             cwd=project,
             stdout=log,
             stderr=subprocess.STDOUT,

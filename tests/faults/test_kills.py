@@ -71,7 +71,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     latest = latest_s(to_the_page)
     project, n_done = copy_project(tmp_path / "project"), 0
     while n_done < n_kills:
-        process = start(project, PAGE)
+        process = start(project, target=PAGE)
         if ended(process, moments.uniform(0, latest)):
             assert results(project) == expected
             shutil.rmtree(project / "results")
@@ -93,7 +93,7 @@ def test_a_run_killed_in_each_of_its_last_stages_goes_on_to_the_same_page(
     expected = results(to_the_page)
     shutil.rmtree(finished / STUDY)
     for stage, written in LAST.items():
-        process = start(finished, PAGE)
+        process = start(finished, target=PAGE)
 
         def in_it(stage: str = stage, written: str = written) -> bool:
             began = faults.processes(finished, stage)
