@@ -46,6 +46,12 @@ def finished(undisturbed: Path, tmp_path: Path) -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    survived, lost = (
+        sum("misbehaving" in report.keywords for report in terminalreporter.getreports(outcome))
+        for outcome in ("passed", "failed")
+    )
+    if survived + lost:
+        TALLY["a server that misbehaves"] = [survived + lost, survived]
     write = terminalreporter.write_line
     write("| fault | tried | survived | lost |")
     write("|---|---|---|---|")
