@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness import copy_project
+from jumping import clock as clock
 from small_study import PAGE, TALLY, TARGET, run
 
 from patchbench.machine import COMMAND_VARIABLE
