@@ -29,7 +29,7 @@ test: $(READY) ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-faults: $(READY) ## kill runs, fill disks, damage files; a quarter of an hour
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/faults tests/unit/test_download.py
 
 fuzz: $(READY) ## read 100,000 spoiled files (INPUTS=...), count what crashes; some minutes
 	PYTHONPATH=src:tests OMP_NUM_THREADS=1 $(BIN)/python -m fuzz --inputs $(INPUTS) --jobs $(CORES)

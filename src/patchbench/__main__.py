@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from patchbench import __version__, plugins, stages
+from patchbench import __version__, memory, plugins, stages
 from patchbench.devices import DEVICES, limit_threads
 from patchbench.errors import UserError
 
@@ -25,8 +25,13 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _run(argv[0], argv[1:])
     except UserError as error:
-        print(f"patchbench {argv[0]}: {error}", file=sys.stderr)
-        return 2
+        told = error
+    except Exception as error:
+        if not memory.is_short(error):
+            raise
+        told = UserError(memory.shortage(error))
+    print(f"patchbench {argv[0]}: {told}", file=sys.stderr)
+    return 2
 
 
 def _run(stage: str, argv: list[str]) -> int:

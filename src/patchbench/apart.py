@@ -18,8 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from patchbench.cost import status_mib
 from patchbench.errors import UserError
+from patchbench.memory import is_short, status_mib
 
 DONE, MEMORY, TIME, FAILED = "measured", "out of memory", "too long", "failed"
 
@@ -27,12 +27,6 @@ _TOLD, _REFUSED = "told", "refused"
 _LOOK_S = 0.02  # between two looks at the memory
 _START_S = 300.0  # for imports and what else comes before the work first tells something
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
-# how PyTorch's allocators and the libraries of a GPU say that there is no memory, in a plain
-# RuntimeError: CUBLAS_STATUS_ALLOC_FAILED, CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED
-_SHORT = (
-    *("can't allocate memory", "not enough memory", "out of memory"),
-    *("ALLOC_FAILED", "ALLOCATION_FAILED"),
-)
 # who sends these asks the whole run to end, and says nothing of its work
 _ASKED_TO_END = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -179,16 +173,6 @@ def _inside(pipe: Connection, work: Callable[..., None], arguments: tuple[Any, .
     except RuntimeError as error:
         line = next(iter(str(error).splitlines()), "") or type(error).__name__
         pipe.send((MEMORY, "") if is_short(error) else (FAILED, line))
-
-
-def is_short(error: RuntimeError) -> bool:
-    """Whether an error of PyTorch says that there is no memory, of the processor or of a GPU.
-
-    >>> is_short(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
-    True
-    """
-    # PyTorch's own error of a GPU without memory is not imported only to be caught
-    return type(error).__name__ == "OutOfMemoryError" or any(s in str(error) for s in _SHORT)
 
 
 def peak_since() -> Callable[[], float]:

@@ -6,8 +6,6 @@ the same thing, at no computation beyond what the work asks for.
 """
 
 import os
-import resource
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,10 +17,9 @@ import numpy as np
 
 from patchbench.io import write_json
 from patchbench.machine import commit, host
+from patchbench.memory import peak_rss_mib
 from patchbench.written import bytes_written
 
-_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-_STATUS_PATH = Path("/proc/self/status")
 SPREAD_PERCENT = (50, 5, 95)  # of repeated timings: middle, lower end, upper end
 
 Lap = tuple[int, float]
@@ -143,25 +140,6 @@ def rates(work: Work, work_s: float) -> dict[str, float | int | None]:
         "item_ms_high": spread[2],
         "n_repeats": len(laps),
     }
-
-
-def peak_rss_mib() -> float:
-    """Most memory that this process has held, or one that it started and that has ended, MiB."""
-    children_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _RSS_UNIT / 2**20
-    return max(_own_peak_mib(), children_mib)
-
-
-def _own_peak_mib() -> float:
-    if _STATUS_PATH.exists():
-        # ru_maxrss survives exec: it would be what the Snakemake held that started this process
-        return status_mib("VmHWM")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT / 2**20
-
-
-def status_mib(name: str) -> float:
-    """A size of this process as Linux tells it, for example ``VmRSS``, in MiB."""
-    lines = _STATUS_PATH.read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
 
 
 def _cpu_s() -> float:

@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from patchbench import arrays, disks, tables
 from patchbench.disks import replacing as replacing  # part of what this module gives
 from patchbench.errors import UserError
+from patchbench.memory import is_short
 
 MAGIC = b"patchbench-sum-1"
 _TAIL = struct.Struct("<Q16s")
@@ -227,6 +228,11 @@ def read_table(path: Path | str, name: str) -> pd.DataFrame:
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise
+        if is_short(error):  # a sound file must not be set aside for that
+            raise UserError(
+                f"{path} could not be read for lack of memory ({error}); give the job more and "
+                "run snakemake again, or, where that does not help, delete the file: it is damaged"
+            ) from error
         raise DamagedFileError(path, str(error).split("\n")[0]) from error
     return tables.from_arrow(table, name)
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from patchbench import plugins
 from patchbench.apart import Tell, peak_since
-from patchbench.cost import status_mib
 from patchbench.devices import resolve
+from patchbench.memory import status_mib
 from patchbench.windows.repeated import RepeatedWindows
 
 NOT_TRIED = "not tried"  # status of a side beyond one that was over a limit

@@ -1,5 +1,7 @@
 """The smallest study, what a run of it leaves, and a tally of what befell it."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import harness
 
+import faults
 from patchbench.disks import PART
 from patchbench.io import read_json
 
@@ -16,6 +19,8 @@ OVERLAY = harness.ROOT / "tests/data/cluster.yaml"
 IMAGES = "results/scenes/images.npy"
 ENCODER = "results/scenes/p32s16/seed0/fixed/encoder.npz"
 TARGET = "results/studies/cluster/metrics.parquet"
+PAGE = "results/studies/cluster/report.html"
+Running = subprocess.Popen[bytes]
 TALLY: dict[str, list[int]] = {}
 """By fault: how often it was done, and how often all that was promised held."""
 
@@ -29,14 +34,14 @@ def tried(fault: str) -> Iterator[None]:
     count[1] += 1
 
 
-def run(project: Path, *arguments: str) -> str:
-    """Run the study to its tables; what Snakemake says."""
-    return harness.snakemake(project, TARGET, *arguments, overlay=OVERLAY)
+def run(project: Path, *arguments: str, target: str = TARGET) -> str:
+    """Run the study, to its tables or another target; what Snakemake says."""
+    return harness.snakemake(project, target, *arguments, overlay=OVERLAY)
 
 
-def refused(project: Path, *arguments: str) -> str:
+def refused(project: Path, *arguments: str, target: str = TARGET) -> str:
     """The same, of a run that must fail, and without a traceback."""
-    done = harness.attempt(project, TARGET, *arguments, overlay=OVERLAY)
+    done = harness.attempt(project, target, *arguments, overlay=OVERLAY)
     assert done.returncode == 1, done.stdout
     assert "Traceback" not in done.stdout, done.stdout
     return done.stdout
@@ -47,13 +52,12 @@ def due(project: Path, *arguments: str) -> dict[str, int]:
     return harness.due(project, TARGET, *arguments, overlay=OVERLAY)
 
 
-def start(project: Path) -> "subprocess.Popen[bytes]":
+def start(project: Path, *arguments: str, target: str = TARGET, overlay: Path = OVERLAY) -> Running:
     """A run in the background, in a process group of its own, once it holds the folder's lock."""
-    # word by word the command of `run`: run.json tells it
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", TARGET]
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", target, *arguments]
     with (project / "run.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "--configfile", str(OVERLAY)],
+            [*command, "--configfile", str(overlay)],
             cwd=project,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -63,6 +67,30 @@ def start(project: Path) -> "subprocess.Popen[bytes]":
     while process.poll() is None and not (locks.is_dir() and any(locks.iterdir())):
         time.sleep(0.02)
     return process
+
+
+def kill_all(project: Path, process: Running) -> None:
+    """`kill -9` of a run and all its jobs."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    faults.until(lambda: not alive(project), "killed processes are gone", None)
+
+
+def alive(project: Path) -> list[str]:
+    """Processes that work in a project."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == project:
+                found.append((process / "cmdline").read_text())
+        except OSError:  # it has ended, or is ending
+            continue
+    return found
+
+
+def unlock(project: Path) -> None:
+    """The one command that a killed run asks for."""
+    harness.snakemake(project, "--unlock", overlay=OVERLAY)
 
 
 def results(project: Path) -> dict[str, object]:
@@ -79,7 +107,7 @@ def results(project: Path) -> dict[str, object]:
             continue
         if path.name.endswith(".cost.json"):
             read_json(path)
-        elif path.name not in ("costs.parquet", "costs_of_runs.parquet", "README.md"):
+        elif path.name != "README.md":
             found[str(path.relative_to(project))] = harness.lasting(path)
     return found
 

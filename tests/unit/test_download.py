@@ -3,9 +3,7 @@
 import errno
 import gzip
 import threading
-from collections.abc import Callable, Iterator
 from hashlib import md5, sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,63 +15,19 @@ from patchbench.disks import mount_point
 from patchbench.download import fetch
 from patchbench.errors import UserError
 from patchbench.limits import Limits, hold
+from unit._server import Server, sending, serving
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB
 CHECKSUM = sha256(CONTENT).hexdigest()
 BEGINS = f"sha256-begins:{CHECKSUM[:8]}"
+server = pytest.fixture(serving)
+# counted in the tally of tests/faults
+misbehaving = pytest.mark.misbehaving
 whole_or_begun = pytest.mark.parametrize("checksum", [CHECKSUM, BEGINS], ids=["whole", "begins"])
 
 
-class Server(ThreadingHTTPServer):
-    """Answers each path with a function; remembers what was asked for."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
-        self.asked: list[tuple[str, str | None]] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.server_port}{path}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.server.asked.append((self.path, self.headers.get("Range")))
-        answer = self.server.answers.get(self.path)
-        self.send_error(404) if answer is None else answer(self)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-def sending(
-    content: bytes,
-    kind: str = "application/octet-stream",
-    only: int | None = None,
-    then: Callable[[], object] = lambda: None,
-    **headers: str,
-):
-    """Make an answer: the content, or only its first bytes under a header that promises all."""
-
-    def answer(handler: BaseHTTPRequestHandler) -> None:
-        wanted = handler.headers.get("Range")
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
-        handler.send_response(206 if wanted else 200)
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        named |= {"Content-Type": kind, "Content-Length": str(len(content) - start)}
-        for name, value in named.items():
-            handler.send_header(name, value)
-        handler.end_headers()
-        handler.wfile.write(content[start:only])
-        then()
-
-    return answer
-
-
 def redirecting(to: str):
-    def answer(handler: BaseHTTPRequestHandler) -> None:
+    def answer(handler) -> None:
         handler.send_response(302)
         handler.send_header("Location", to)
         handler.send_header("Content-Length", "0")
@@ -85,16 +39,6 @@ def redirecting(to: str):
 def in_turn(*answers):
     left = list(answers)
     return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
 
 
 def get(server: Server, path: Path, *names: str, checksum: str | None = CHECKSUM, attempts=1):
@@ -129,6 +73,7 @@ def test_md5_and_no_checksum_work(server, tmp_path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() == CONTENT
 
 
+@misbehaving
 @whole_or_begun
 @pytest.mark.parametrize(
     "wrong", [sending(b"x" * 99), sending(b"<html>log in</html>", "text/html")]
@@ -142,6 +87,7 @@ def test_a_wrong_file_or_a_web_page_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+@misbehaving
 def test_the_next_mirror_is_tried(server, tmp_path) -> None:
     server.answers |= {"/page": sending(b"<html></html>", "text/html"), "/good": sending(CONTENT)}
     get(server, tmp_path / "a", "/absent", "/page", "/good", attempts=3)
@@ -149,11 +95,13 @@ def test_the_next_mirror_is_tried(server, tmp_path) -> None:
     assert [path for path, _ in server.asked] == ["/absent", "/page", "/good"]
 
 
+@misbehaving
 def test_a_busy_server_is_asked_again(server, tmp_path) -> None:
     server.answers["/a"] = in_turn(lambda handler: handler.send_error(503), sending(CONTENT))
     assert get(server, tmp_path / "a", "/a", attempts=2).read_bytes() == CONTENT
 
 
+@misbehaving
 @whole_or_begun
 def test_a_broken_off_transfer_goes_on_where_it_stopped(server, tmp_path, checksum) -> None:
     server.answers["/a"] = in_turn(sending(CONTENT, only=2_000_000), sending(CONTENT))
@@ -161,6 +109,7 @@ def test_a_broken_off_transfer_goes_on_where_it_stopped(server, tmp_path, checks
     assert server.asked == [("/a", None), ("/a", "bytes=2000000-")]
 
 
+@misbehaving
 @whole_or_begun
 def test_the_next_run_goes_on_from_another_mirror(server, tmp_path, checksum) -> None:
     server.answers |= {"/a": sending(CONTENT, only=2_000_000), "/b": sending(CONTENT)}
@@ -172,12 +121,14 @@ def test_the_next_run_goes_on_from_another_mirror(server, tmp_path, checksum) ->
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+@misbehaving
 @whole_or_begun
 def test_halves_that_do_not_belong_together_are_fetched_afresh(server, tmp_path, checksum) -> None:
     server.answers["/a"] = in_turn(sending(b"y" * 3_000_000, only=2_000_000), sending(CONTENT))
     assert get(server, tmp_path / "a", "/a", attempts=3, checksum=checksum).read_bytes() == CONTENT
 
 
+@misbehaving
 def test_without_checksum_a_broken_transfer_starts_again(server, tmp_path) -> None:
     server.answers["/a"] = in_turn(sending(CONTENT, only=2_000_000), sending(CONTENT))
     get(server, tmp_path / "a", "/a", checksum=None, attempts=2)
@@ -185,6 +136,7 @@ def test_without_checksum_a_broken_transfer_starts_again(server, tmp_path) -> No
     assert server.asked == [("/a", None), ("/a", None)]
 
 
+@misbehaving
 def test_no_server_at_all_is_told_in_one_sentence(tmp_path) -> None:
     with Server() as gone:
         url = gone.url("/a")
@@ -192,6 +144,7 @@ def test_no_server_at_all_is_told_in_one_sentence(tmp_path) -> None:
         fetch(url, CHECKSUM, tmp_path / "a", attempts=1)
 
 
+@misbehaving
 @pytest.mark.parametrize("stated", [True, False])
 def test_a_file_above_the_limit_is_not_downloaded(server, tmp_path, stated: bool) -> None:
     def answer(handler) -> None:
@@ -208,6 +161,7 @@ def test_a_file_above_the_limit_is_not_downloaded(server, tmp_path, stated: bool
     assert list(tmp_path.iterdir()) == []
 
 
+@misbehaving
 @whole_or_begun
 def test_a_run_killed_while_it_looks_at_what_arrived_loses_nothing(
     server, tmp_path, checksum, monkeypatch
@@ -225,6 +179,7 @@ def test_a_run_killed_while_it_looks_at_what_arrived_loses_nothing(
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
+@misbehaving
 def test_without_checksum_nothing_is_kept_that_no_run_could_go_on_from(server, tmp_path) -> None:
     server.answers["/a"] = sending(CONTENT, only=2_000_000)
     with pytest.raises(UserError, match="connection failed"):
@@ -232,11 +187,13 @@ def test_without_checksum_nothing_is_kept_that_no_run_could_go_on_from(server, t
     assert list(tmp_path.iterdir()) == []
 
 
+@misbehaving
 def test_a_redirection_is_followed(server, tmp_path) -> None:
     server.answers |= {"/a": redirecting("/b"), "/b": sending(CONTENT)}
     assert get(server, tmp_path / "a", "/a").read_bytes() == CONTENT
 
 
+@misbehaving
 def test_a_redirection_without_end_is_told_and_not_tried_again(server, tmp_path) -> None:
     server.answers |= {"/a": redirecting("/b"), "/b": redirecting("/a")}
     with pytest.raises(UserError, match="/a: it is redirected without end"):
@@ -244,6 +201,7 @@ def test_a_redirection_without_end_is_told_and_not_tried_again(server, tmp_path)
     assert len(server.asked) == DEFAULT_REDIRECT_LIMIT + 1
 
 
+@misbehaving
 def test_a_server_that_stalls_is_left_for_the_next_mirror(server, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(download, "_TIMEOUT_S", 0.2)
     over = threading.Event()
@@ -255,6 +213,7 @@ def test_a_server_that_stalls_is_left_for_the_next_mirror(server, tmp_path, monk
     assert server.asked == [("/a", None), ("/b", f"bytes={2**20}-")]
 
 
+@misbehaving
 @pytest.mark.parametrize("coding", ["x-gzip", "gzip"])
 def test_an_archive_that_a_server_calls_compressed_stays_as_it_is(
     server, tmp_path, coding: str

@@ -23,7 +23,7 @@ from patchbench import (
     tables,
 )
 from patchbench.__main__ import main
-from patchbench.apart import DONE, FAILED, MEMORY, TIME, Ended, Limits, apart, is_short
+from patchbench.apart import DONE, FAILED, MEMORY, TIME, Ended, Limits, apart
 from patchbench.errors import UserError
 from patchbench.figures import scaling
 from patchbench.io import read_table
@@ -78,22 +78,6 @@ def test_work_that_the_system_ends_was_short_of_memory_and_one_asked_to_end_says
     assert (ended.status, ended.reason) == (MEMORY, "stopped by the system")
     with pytest.raises(RuntimeError, match="status -15"):
         apart(_workers.ended_by, (signal.SIGTERM,), GENEROUS)
-
-
-@pytest.mark.parametrize(
-    ("said", "short"),
-    [
-        ("cuDNN error: CUDNN_STATUS_ALLOC_FAILED", True),
-        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED", True),
-        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", True),
-        ("CUDA error: out of memory", True),
-        ("MPS backend out of memory (MPS allocated: 1.00 GB)", True),
-        ("CUDA error: an illegal memory access was encountered", False),
-        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", False),
-    ],
-)
-def test_what_libraries_of_a_gpu_say_of_memory_is_understood(said: str, short: bool) -> None:
-    assert is_short(RuntimeError(said)) is short
 
 
 def test_short_looks_are_repeated_and_long_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:

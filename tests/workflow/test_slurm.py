@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 from cluster_story import FIRST, OVERLAY, PAGE, PROFILE, SECOND, TARGETS, TOO_LITTLE_MB, Story, tell
-from harness import lasting, snakemake
+from harness import TELL_COSTS, lasting, snakemake
 
 from faults import slurm_local
 from patchbench.machine import COMMAND_VARIABLE
@@ -26,9 +26,6 @@ def why_not() -> str:
         return "needs root and apt-get, to install SLURM"
     return ""
 
-
-# what differs from run to run: the page, and what it shows of times and memory
-TELL_COSTS = ("report", "costs", "costs_of_runs", "auc_against_runtime")
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "it runs")
 

@@ -86,8 +86,9 @@ class Attention(ABC):
             self._directions(train, seed)
             self._n_classes = n_classes
             self._network = self._built(n_classes)
-            items, classes = self._reduced(train), torch.from_numpy(labels).to(self.device)
-            val_items, val_classes = self._reduced(val), torch.from_numpy(val_labels)
+            # labels may be a table's own memory, closed to writing, of which PyTorch would warn
+            items, classes = self._reduced(train), torch.tensor(labels, device=self.device)
+            val_items, val_classes = self._reduced(val), torch.tensor(val_labels)
 
             def batch_loss(images: np.ndarray, rng: np.random.Generator) -> "Tensor":
                 x, places, there = items.batch(images, self.device)
