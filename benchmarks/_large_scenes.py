@@ -1,4 +1,4 @@
-"""Scenes kept on disk, shrunk, and recoloured: what benchmarks/highres.py looks at."""
+"""Scenes kept on disk, shrunk, recoloured and turned: what benchmarks/highres.py looks at."""
 
 import os
 import tempfile
@@ -40,19 +40,24 @@ class KeptScene(Windows):
         """Leave the file open for the other scenes."""
 
 
-class Recoloured(Windows):
-    """An image with its channels in another order, and perhaps as a negative.
+class Varied(Windows):
+    """An image in other colours, whose windows are turned and mirrored, each image in one way.
 
-    Colours tell nothing here, but a network that sees few images learns them by heart.
+    Colours and directions tell nothing here, but a network that sees few images learns them by
+    heart. Windows stay where they are; those that are not square are turned by half a turn only.
     """
 
     def __init__(self, image: Windows, rng: np.random.Generator) -> None:
         self.height_px, self.width_px, self.n_channels = image.height_px, image.width_px, 3
         self._image, self._how = image, int(rng.integers(len(RECOLOURINGS)))
+        self._turns, self._mirrored = int(rng.integers(4)), bool(rng.integers(2))
 
     def read(self, *window: int) -> np.ndarray:
         """Pixels of a window, uint8 (height_px, width_px, 3)."""
-        return recoloured(self._image.read(*window), self._how)
+        height_px, width_px = window[2:]
+        n_turns = self._turns if height_px == width_px else self._turns // 2 * 2
+        pixels = np.rot90(recoloured(self._image.read(*window), self._how), n_turns)
+        return np.ascontiguousarray(pixels[:, ::-1] if self._mirrored else pixels)
 
     def close(self) -> None:
         """Close the image."""
