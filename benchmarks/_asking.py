@@ -101,6 +101,8 @@ def timed(what: str, work: Callable[[], Any]) -> Any:
 def said(draws: np.ndarray) -> str:
     """A value and its interval."""
     found = estimate(draws)
+    if np.isnan(found.low):
+        return f"{found.value:.3f} [no interval]"
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
