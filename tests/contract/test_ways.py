@@ -9,6 +9,7 @@ import pytest
 from patchbench import plugins
 from patchbench.errors import UserError
 from patchbench.measuring import INFERENCE, TASKS
+from patchbench.windows import ArrayWindows
 from patchbench.windows.repeated import RepeatedWindows
 
 NAMES = plugins.available("ways")
@@ -50,6 +51,23 @@ def test_a_share_of_the_patches_is_what_is_asked_about() -> None:
     assert way.ready(INFERENCE)(RepeatedWindows(SHEET, SIDE_PX, SIDE_PX)).n_pieces == 7
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_a_guided_share_is_that_of_most_contrast(task: str) -> None:
+    image = np.full((SIDE_PX, SIDE_PX, 3), 128, np.uint8)
+    image[:33, 32:] = SHEET[:33, :33]  # one patch of 25, and parts of its neighbours
+    found = {
+        guide: plugins.build(
+            "ways", "bagnet_patches", SMALL | {"share": 0.04, "guide": guide}, seed=0, device="cpu"
+        ).ready(task)(ArrayWindows(image))
+        for guide in (None, "contrast")
+    }
+    alone = plugins.build("ways", "bagnet_patches", SMALL, seed=0, device="cpu").ready(task)
+    loudest = alone(ArrayWindows(image[:33, 32:]))
+    assert found["contrast"].n_pieces == loudest.n_pieces == 1
+    np.testing.assert_allclose(found["contrast"].values, loudest.values, rtol=1e-5, atol=1e-6)
+    assert (found[None].values != found["contrast"].values).any()
+
+
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
@@ -57,6 +75,7 @@ def test_a_share_of_the_patches_is_what_is_asked_about() -> None:
         ("bagnet", {"receptive_field_px": 20}, "BagNets have 9, 17 or 33"),
         ("bagnet_streamed", {"max_memory_mib": 0}, "give a number above 0"),
         ("bagnet_patches", {"share": 1.5}, "share is 1.5"),
+        ("bagnet_patches", {"guide": "sharpness"}, "choose contrast, or null"),
         ("bagnet_patches", {"patch_px": 17}, "less than the 33 px that one feature sees"),
     ],
 )

@@ -165,7 +165,7 @@ def test_curves_tell_how_memory_and_time_grow_and_where_they_end() -> None:
     assert of["resnet50", "inference"] == pytest.approx((2.0, 2.1))
     assert of["bagnet33-streamed", "training"] == pytest.approx((0.0, 2.0), abs=1e-9)
     ended = scaling_results.stops(frame)
-    assert len(ended) == ended[["way", "task"]].drop_duplicates().shape[0] == 12
+    assert len(ended) == ended[["way", "task"]].drop_duplicates().shape[0] == 14
     told = " ".join(scaling_results.sentences(study))
     assert "resnet50, inference: 2,048 px take 3.7 GiB" in told
     assert "; at 4,096 px out of memory at 12 GiB." in told

@@ -2,8 +2,9 @@
 
 A ground without end is strewn with small bodies, one in every 256 px. A handful of them have the
 texture of the class, the others a random plain surface; outline, size, hue and contrast tell
-nothing. A wave of the texture is 6 to 8 px long: an image shrunk several times has lost it, as
-have the "Needles in haystacks" of Pawlowski et al. 2019, arXiv:1908.06037.
+nothing. A wave of the texture is 6 to 8 px long. Shrunk to 224 px, an image of 2,048 px or more has
+lost it, as have the "Needles in haystacks" of Pawlowski et al. 2019, arXiv:1908.06037; one of
+1,024 px has not, so smaller sides than 2,048 px are refused.
 
 Image *i* depends only on the settings, the seed and *i*. It is drawn window by window
 (:meth:`Dataset.windows`), so images of 16,384 px and more need no memory and no file; a study,
@@ -18,6 +19,7 @@ from typing import ClassVar
 from patchbench.datasets._scene_field import BLOCK_PX, Scene, SceneWindows
 from patchbench.records import Pixels, Record
 
+LEAST_PX = 2048
 CLASSES = ("dots", "stripes", "checks", "bricks", "speckle", "chevrons")
 
 
@@ -28,7 +30,7 @@ class Dataset:
     Parameters
     ----------
     image_size_px : int
-        Side of the square images, at least 512; 4,096 to 16,384 is what they are meant for.
+        Side of the square images, at least 2,048; 4,096 to 16,384 is what they are meant for.
     seed : int
         Chooses the images.
     n_images : int
@@ -60,10 +62,10 @@ class Dataset:
                 f"n_images is {self.n_images}; it takes at least one for each of "
                 f"{self.n_classes} classes"
             )
-        if self.image_size_px < 2 * BLOCK_PX:
+        if self.image_size_px < LEAST_PX:
             raise ValueError(
-                f"image_size_px is {self.image_size_px}; these scenes are drawn from "
-                f"{2 * BLOCK_PX} px up"
+                f"image_size_px is {self.image_size_px}; these scenes are drawn from {LEAST_PX:,} "
+                "px up: smaller ones still tell their class when shrunk to 224 px"
             )
         n_blocks = (self.image_size_px // BLOCK_PX) ** 2
         if not 1 <= self.n_telling <= n_blocks:

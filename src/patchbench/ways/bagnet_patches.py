@@ -1,4 +1,4 @@
-"""A BagNet is asked about patches by themselves: all of them, or a share drawn at random."""
+"""A BagNet is asked about patches by themselves: all of them, or a share, random or guided."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,6 +8,8 @@ import numpy as np
 from patchbench.measuring import INFERENCE
 from patchbench.ways._looks import Look, Looking, OfBagNet, loss
 from patchbench.windows import Windows
+
+CONTRAST = "contrast"
 
 
 @dataclass(kw_only=True)
@@ -24,10 +26,14 @@ class Way(OfBagNet):
         patches overlap by what a feature sees beyond its step of 8 px.
     share : float
         Of the patches, above 0 to 1.
+    guide : str or null
+        ``contrast`` takes the patches with most contrast, for which every pixel is read once
+        before the first patch is asked about; by default a share is drawn at random.
     """
 
     patch_px: int | None = None
     share: float = 1.0
+    guide: str | None = None
 
     summary: ClassVar[str] = "a BagNet asked about patches by themselves, all or a share of them"
 
@@ -40,18 +46,27 @@ class Way(OfBagNet):
                 f"patch_px is {self.patch_px}, less than the {self.receptive_field_px} px that one "
                 "feature sees; give at least as many, or null"
             )
+        if self.guide not in (None, CONTRAST):
+            raise ValueError(f"guide is {self.guide!r}; choose {CONTRAST}, or null for none")
 
     def ready(self, task: str) -> Looking:
         """Build the network; what is given looks at an image."""
         from patchbench.networks.pixels import Scale
-        from patchbench.streaming import ask_patches, choose_patches, count_patches, patch_gradients
+        from patchbench.streaming import (
+            ask_patches,
+            choose_patches,
+            count_patches,
+            local_contrast,
+            patch_gradients,
+        )
 
         network, scale = self.network(), Scale.imagenet()
         patch_px = self.patch_px or self.receptive_field_px
 
         def look(image: Windows) -> Look:
             n_patches = count_patches(network, image.height_px, image.width_px, patch_px)
-            chosen = choose_patches(n_patches, self.share, self.seed)
+            guiding = local_contrast(network, image, patch_px, scale) if self.guide else None
+            chosen = choose_patches(n_patches, self.share, self.seed, guiding)
             if task == INFERENCE:
                 found = ask_patches(network, image, patch_px, chosen, scale=scale)
                 return Look(found.logits.cpu().numpy(), len(chosen), patch_px)
