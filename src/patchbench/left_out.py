@@ -10,11 +10,11 @@ def left_out(config: plan.Config) -> list[str]:
     """One sentence for each combination that cannot be."""
     return [
         *_encoders(config),
-        *_explanations(config),
         *_detectors(config),
         *_experiments(config),
         *_fusions(config),
         *_classifiers(config),
+        *_explanations(config),
     ]
 
 
@@ -32,15 +32,15 @@ def _explanations(config: plan.Config) -> list[str]:
     if not lists["explain"]:
         return []
     asked = any(plan.uses_of(config, classifier) == "head" for classifier in lists["classifiers"])
+    headless = [name for name in lists["encoders"] if plan.head_of(config, name) is None]
+    unasked = [name for name in lists["encoders"] if name not in headless and not asked]
     return [
-        f"{encoder} was left out of the explanations: "
-        + (
-            "it has no gradients to a class of its own, as networks with a head have"
-            if plan.head_of(config, encoder) is None
-            else f"its own head was not asked; add {OWN_HEAD} to benchmark.classifiers"
+        f"left out of the explanations: {', '.join(names)} ({why})"
+        for names, why in (
+            (headless, "no gradients to a class, as networks with a head of their own have"),
+            (unasked, f"its own head was not asked; add {OWN_HEAD} to benchmark.classifiers"),
         )
-        for encoder in lists["encoders"]
-        if plan.head_of(config, encoder) is None or not asked
+        if names
     ]
 
 
