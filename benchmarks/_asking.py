@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from patchbench.apart import peak_since, status_mib
+from patchbench.apart import peak_since
 from patchbench.auc import macro_auc
 from patchbench.bootstrap import draw_weights, estimate
+from patchbench.memory import status_mib
 
 Answers = dict[str, np.ndarray]
 """Logits of the same images by the name of the rule that joined the places, the first one first."""

@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/highres.py               # 2,048 px: 8 minutes of processor time
     .venv/bin/python benchmarks/highres.py --side 4096   # a quarter of an hour, and 6 GB on disk
 
-A small BagNet is trained on patches of an image, most of them among those of most contrast: first
+A small BagNet is trained on those patches of an image that have most contrast: first
 in batches, so that its batch norms learn their statistics, then streamed, a few patches of one
 image at a time. It decides by the mean of its logits, or of the highest, or by attention. A
 ResNet-18 is trained on the same images shrunk to 224 px. Both start from scratch, see the images

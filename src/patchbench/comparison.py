@@ -30,7 +30,7 @@ COSTS = ["train_s", "inference_ms_per_image", "peak_rss_mib", "peak_gpu_mib"]
 SIGNIFICANT = 0.05
 IDENTICAL, CHANGED, SAME = "identical decisions", "changed beyond noise", "within noise"
 APART, OVERLAP, UNDEFINED = "intervals apart", "intervals overlap", "not defined"
-ALIKE = "changed alike in every draw"  # so neither interval nor p is known
+UNTOLD = "draws of images do not tell"  # so neither interval nor p is known
 OTHER = "other test images"
 
 # a p above this is not made smaller than SIGNIFICANT by more draws
@@ -222,9 +222,9 @@ def _judged(frame: pd.DataFrame, *, unpaired: bool) -> pd.DataFrame:
     asked = (frame["verdict"] == SAME) & frame["p"].notna()
     frame.loc[asked, "p_holm"] = holm(frame.loc[asked, "p"].to_numpy(np.float64))
     frame.loc[frame["p_holm"] < SIGNIFICANT, "verdict"] = CHANGED
-    frame.loc[(frame["verdict"] == SAME) & frame["p"].isna(), "verdict"] = ALIKE
+    frame.loc[(frame["verdict"] == SAME) & frame["p"].isna(), "verdict"] = UNTOLD
     unknown = frame[["auc_a", "auc_b"]].isna().any(axis=1)
-    frame.loc[unknown & (frame["verdict"] == ALIKE), "verdict"] = UNDEFINED
+    frame.loc[unknown & (frame["verdict"] == UNTOLD), "verdict"] = UNDEFINED
     if unpaired:
         other = frame["verdict"] == OTHER
         ends = ("low_a", "high_a", "low_b", "high_b")
@@ -237,7 +237,7 @@ def _judged(frame: pd.DataFrame, *, unpaired: bool) -> pd.DataFrame:
 
 def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
     """What changed first, and of that what changed most."""
-    order = [CHANGED, ALIKE, APART, SAME, OVERLAP, OTHER, UNDEFINED, IDENTICAL]
+    order = [CHANGED, UNTOLD, APART, SAME, OVERLAP, OTHER, UNDEFINED, IDENTICAL]
     size = (frame["auc_b"] - frame["auc_a"]).abs()
     keys = pd.DataFrame({"verdict": frame["verdict"].map(order.index), "size": -size})
     kept = keys.sort_values(["verdict", "size"], kind="stable").index

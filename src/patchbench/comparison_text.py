@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from patchbench.comparison import (
-    ALIKE,
     APART,
     CHANGED,
     COSTS,
@@ -20,6 +19,7 @@ from patchbench.comparison import (
     SAME,
     SIGNIFICANT,
     UNDEFINED,
+    UNTOLD,
 )
 from patchbench.comparison_costs import changed_costs, changed_text
 from patchbench.markdown import number, p_value, table, with_interval
@@ -53,7 +53,7 @@ def summary(frame: pd.DataFrame) -> str:
         rest = [
             f"{count[verdict]} {words}"
             for verdict, words in (
-                (ALIKE, "changed by as much in every draw of images, so that no p is known"),
+                (UNTOLD, "changed, but draws of images do not tell how surely"),
                 (SAME, "changed within noise"),
                 (IDENTICAL, "decide identically, to the last bit"),
                 (UNDEFINED, "have no AUC on one side"),

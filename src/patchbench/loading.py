@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from patchbench import limits, tiffs
+from patchbench.memory import is_short
 from patchbench.records import BadImageError, TooLargeImageError
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def load(
     except Image.DecompressionBombError as error:
         raise TooLargeImageError(f"more than {most:g} megapixels") from error
     except _DECODE_ERRORS as error:
+        if is_short(error):  # which says nothing of the image
+            raise MemoryError(str(error)) from error
         reason = str(error).split("\n")[0] or type(error).__name__
         raise BadImageError(f"cannot be decoded: {reason}") from error
 

@@ -78,7 +78,7 @@ def _cpu() -> str:
 
 
 def _cores() -> int | None:
-    """Cores that this process may use: a cluster or container lends fewer than there are."""
+    """Cores that this process may use: a cluster lends fewer than there are."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count()

@@ -41,14 +41,18 @@ def is_short(error: Exception) -> bool:
     >>> is_short(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
     True
     """
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
+    if isinstance(error, OSError):  # that of Pillow's decoders has no number
+        return error.errno == errno.ENOMEM or (error.errno is None and _is_said(error))
     # errors of PyTorch and OpenCV are not imported only to be caught
     kind = type(error)
     if isinstance(error, MemoryError) or kind.__name__ == "OutOfMemoryError":
         return True
     of_libraries = isinstance(error, RuntimeError | ImportError) or kind.__module__ == "cv2"
-    return of_libraries and any(said in str(error) for said in _SHORT)
+    return of_libraries and _is_said(error)
+
+
+def _is_said(error: Exception) -> bool:
+    return any(said in str(error) for said in _SHORT)
 
 
 def shortage(error: Exception) -> str:

@@ -174,7 +174,7 @@ def judgement(row: Mapping[Any, Any], end: str = "") -> Judgement:
         Columns of table ``method_tests``, each with ``end`` at the end of its name.
     """
     alone = row[f"n_groups{end}"] == row[f"n_images{end}"]
-    if alone and row[f"second_test{end}"] in _IN_WORDS:
+    if alone and not pd.isna(row[f"second_p{end}"]):
         name = _IN_WORDS[row[f"second_test{end}"]]
         return Judgement(name, row[f"second_p{end}"], row[f"second_p_holm{end}"])
     return Judgement(BOOTSTRAP, row[f"p{end}"], row[f"p_holm{end}"])

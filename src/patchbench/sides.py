@@ -95,11 +95,12 @@ def _studies(folder: Path) -> dict[str, Path]:
 
 def _open(folder: Path) -> Side:
     predictions = _read(folder, "predictions", "all_predictions")
+    whole = (folder / "costs.parquet").is_file()  # made with the page
     return Side(
         folder,
         predictions[predictions["split"] == "test"],
         _read(folder, "metrics", "metrics"),
-        _read(folder, "costs", "costs"),
+        _read(folder, "costs" if whole else "costs_of_runs", "costs"),
         read_json(folder / "run.json"),
         _if_there(folder, "images", "all_images"),
     )

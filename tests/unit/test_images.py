@@ -1,13 +1,14 @@
 """Images of every common kind become RGB; broken ones say why."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from patchbench.images import RESIZE_MODES, decode, decode_mask, resize
 from patchbench.records import BadImageError
@@ -178,3 +179,17 @@ def test_image_and_mask_stay_aligned() -> None:
 def test_an_unknown_mode_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="crop, squash, pad"):
         resize(gradient(), 8, "stretch")
+
+
+def test_a_decoder_without_memory_says_nothing_of_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "sound.png"
+    Image.new("RGB", (9, 9)).save(path)
+
+    def refused(self: ImageFile.ImageFile) -> None:
+        raise OSError("out of memory when reading image file")  # as Pillow words its error -9
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", refused)
+    with pytest.raises(MemoryError, match="out of memory"):
+        decode(path)

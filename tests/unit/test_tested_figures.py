@@ -13,7 +13,7 @@ from patchbench import plan_figures, plugins, tables
 from patchbench import results_table as results
 from patchbench.evaluation import metric_rows
 from patchbench.figures import _style as style
-from patchbench.method_tests import verdicts
+from patchbench.method_tests import BOOTSTRAP, Judgement, judgement, verdicts
 from patchbench.metrics import ONE_CLASS
 from patchbench.report import finding, tested
 from patchbench.report.page import render
@@ -219,6 +219,28 @@ def test_a_difference_that_no_draw_changes_is_not_called_indistinguishable() -> 
         assert "is 0.500 below the network; draws of test images do not tell how sure" in text
         assert "told apart" not in text
     assert "Of accuracy the difference is \N{MINUS SIGN}0.667 (McNemar: p < 0.001)." in text
+
+
+def test_holm_counts_the_comparisons_of_each_measure_by_itself() -> None:
+    labels = np.arange(60) % 3
+    made = {
+        ("scenes", NETWORK, 0): (labels, (0.1 + np.eye(3)[labels]) / 1.3),
+        ("scenes", PATCH, 0): (labels, np.full((60, 3), 1 / 3)),
+        ("scenes", OTHER, 0): answers(labels, 0.5, 1),
+    }
+    study = with_tests(decided(made, ("a", "b", "c")))
+    assert verdicts(study, "scenes")["p"].isna().sum() == 1
+    text = " ".join(finding.findings(study)[0].sentences)
+    assert "(McNemar: p < 0.001, < 0.001 after Holm for 2 comparisons)" in text
+
+
+def test_where_delong_knows_no_p_that_of_the_bootstrap_is_shown() -> None:
+    labels = np.r_[0, np.ones(39, dtype=int)]
+    made = {("scenes", m, 0): answers(labels, 2.0 - i, i) for i, m in enumerate((NETWORK, PATCH))}
+    study = with_tests(decided(made, ("a", "b")))
+    row = verdicts(study, "scenes").iloc[0]
+    assert np.isnan(row["second_p"])
+    assert judgement(row) == Judgement(BOOTSTRAP, row["p"], row["p_holm"])
 
 
 def test_methods_that_ran_but_have_no_score_are_not_called_missing() -> None:

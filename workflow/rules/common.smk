@@ -95,11 +95,14 @@ onerror:  # in the run itself, not in the Snakemake of one job on a cluster
     if workflow.is_main_process:
         files = [str(path) for path in workflow.config_settings.configfiles or []]
         options = ["--configfile", *files] if files else []
+        changed = workflow.config_settings.config
+        less = " (without what --config has changed)" if changed else ""
         way = shlex.join(
             [sys.executable, "-m", "patchbench", "unfinished", *options]
         )
         print(
-            f"\nA page of what is there, and what is missing:\n  {way}",
+            f"\nA page of what is there, and what is missing{less}:\n"
+            f"  PYTHONPATH={shlex.quote(SRC)} {way}",
             file=sys.stderr,
         )
 

@@ -20,8 +20,8 @@ CAPTION = (
     "column for each method. Every rule is compared with the one named in the footer on the same "
     "test images: the colour is the difference, full where p is below 0.05 after Holm's "
     "adjustment over the rules of the column (triangles), faint where the two cannot be told "
-    "apart. Rules in italics decide from embeddings and need no patch classifier; they stand in "
-    "the column whose votes they are compared with."
+    "apart, or draws of images do not tell. Rules in italics decide from embeddings and need no "
+    "patch classifier; they stand in the column whose votes they are compared with."
 )
 _MAX_METHODS, _TOP_IN, _ROW_IN, _LEFT_IN = 7, 0.62, 0.27, 1.35
 _SIGNS = {fusion_results.BETTER: " ▲", fusion_results.WORSE: " ▼"}

@@ -23,18 +23,26 @@ def prepared(path: Path, how: Preparation) -> ArrayWindows:
     UserError
         If it cannot be decoded, or is too small or too large for that.
     """
-    windows = open_tiff(path)  # what cannot be read at its own size is told in the same words
+    windows, refusal = _opened(path)
     try:
         pixels = decode(path, how.max_image_megapixels)
     except BadImageError as error:
         if windows is None:
-            raise refused(path, error) from error
+            raise (refusal or refused(path, error)) from error
         return _by_windows(windows, path, how)
     finally:
         if windows is not None:
             windows.close()
     _check_size(path, pixels.shape[:2], how)
     return ArrayWindows(resize(pixels, how.image_size_px, how.resize))
+
+
+def _opened(path: Path) -> tuple[Windows | None, UserError | None]:
+    """A TIFF's windows, or why it has none: what cannot be read is told in the same words."""
+    try:
+        return open_tiff(path), None
+    except UserError as error:
+        return None, error
 
 
 def _by_windows(windows: Windows, path: Path, how: Preparation) -> ArrayWindows:

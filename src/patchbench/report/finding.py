@@ -84,7 +84,7 @@ def _unscored(study: Study, dataset: str, asked: pd.DataFrame, kind: str) -> str
     names = ", ".join(dict.fromkeys(methods["label"]))
     place = [*results.METHOD, "fusion"]
     own = study.metrics[study.metrics["dataset"] == dataset].merge(methods[place], on=place)
-    own = own[(own["metric"] == "auc_macro") & (own["level"] == "image")]
+    own = own[(own["metric"] == "auc_macro") & (own["level"] == "image") & own["value"].isna()]
     why = next(iter(own["reason"].dropna()), "not defined")
     return f"{names}: run, but the AUC-ROC of images is {why}."
 

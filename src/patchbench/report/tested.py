@@ -32,8 +32,8 @@ def sentence(study: Study, dataset: str, best: Row, network: Row) -> str | None:
     if auc is None or pd.isna(auc["difference"]):
         return None
     text = apart_text(auc["difference"])
-    n_tests = int(verdicts(study, dataset)["p_holm"].notna().sum())
     bootstrap = Judgement("", auc["p"], auc["p_holm"])
+    n_tests = int(verdicts(study, dataset)["p_holm"].notna().sum())
     over = f", mean of {int(auc['n_seeds'])} seeds" if auc["n_seeds"] > 1 else ""
     how = f"{interval_text(auc)}{over}; {_p_of(bootstrap, n_tests)}"
     if pd.isna(auc["p"]):
@@ -50,11 +50,18 @@ def sentence(study: Study, dataset: str, best: Row, network: Row) -> str | None:
     if accuracy is not None and not pd.isna(accuracy["difference"]):
         text += f" Of accuracy the difference is {signed(accuracy['difference'])}"
         found = judgement(accuracy)
-        known = "" if pd.isna(found.p) else f" ({found.test}: {_p_of(found, n_tests)})"
+        n_others = _n_judged(study, dataset, "accuracy")
+        known = "" if pd.isna(found.p) else f" ({found.test}: {_p_of(found, n_others)})"
         text += f"{known}."
     if auc["n_groups"] < auc["n_images"]:
         text += f" Images were drawn by group, of which there are {int(auc['n_groups'])}."
     return text
+
+
+def _n_judged(study: Study, dataset: str, measure: str) -> int:
+    """Comparisons that Holm's adjustment counts."""
+    rows = verdicts(study, dataset, measure).to_dict("records")
+    return sum(not pd.isna(judgement(row).p) for row in rows)
 
 
 def apart_text(difference: float) -> str:
@@ -93,7 +100,10 @@ def table(study: Study, dataset: str) -> dict[str, Any] | None:
         "reference": name if reference["fusion"] == NONE else f"{name}, {reference['fusion']}",
         "head": HEAD,
         "rows": [_cells(row) for row in named],
-        "tests": {name: judgement(named[0], end).test for name, end in _ENDS.items()},
+        "tests": {
+            name: " or ".join(sorted({judgement(row, end).test for row in named}))
+            for name, end in _ENDS.items()
+        },
         "n_seeds": int(auc["n_seeds"].max()),
         "by_group": bool((auc["n_groups"] < auc["n_images"]).any()),
     }

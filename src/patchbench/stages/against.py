@@ -103,7 +103,8 @@ def text(found: Decisions, frame: pd.DataFrame) -> str:
         measure: joint(frame[frame["measure"] == measure]).set_index(PLACE)
         for measure in ("auc_macro", "accuracy")
     }
-    rows, tests = [], {}
+    rows: list[list[str]] = []
+    tests: dict[str, set[str]] = {measure: set() for measure in by_measure}
     for method in found.methods:
         key = tuple(method.place.values())
         if key not in by_measure["auc_macro"].index:
@@ -113,12 +114,13 @@ def text(found: Decisions, frame: pd.DataFrame) -> str:
         for measure, tested_rows in by_measure.items():
             row = tested_rows.loc[[key]].iloc[0]
             judged = judgement(row.to_dict())
-            tests[measure] = judged.test
+            tests[measure].add(judged.test)
             apart = with_interval(row["difference"], row["low"], row["high"], sign=True)
             cells += [number(row["value"], 3), apart or str(row["reason"])]
             cells += [p_value(judged.p), p_value(judged.p_holm)]
         rows.append(cells)
     if not rows:
         return "No other method to compare."
-    told = f"p of AUC: {tests['auc_macro']}; of accuracy: {tests['accuracy']}; Holm over all rows"
+    by_auc, by_accuracy = (" or ".join(sorted(names)) for names in tests.values())
+    told = f"p of AUC: {by_auc}; of accuracy: {by_accuracy}; Holm over all rows"
     return f"{table(['method', *HEAD], rows)}\n\n{told}."

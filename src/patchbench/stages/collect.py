@@ -69,6 +69,8 @@ def run(args: argparse.Namespace) -> Work:
         table = name if name in tables.COLUMNS and name not in PER_RUN else f"all_{name}"
         write_table(args.out / f"{name}.parquet", frame, table, origin)
     write_table(args.out / "costs_of_runs.parquet", cost_rows(costs), "costs", origin)
+    # that of an earlier report would stand beside these tables if this one does not get made
+    (args.out / "costs.parquet").unlink(missing_ok=True)
     datasets = config["benchmark"]["datasets"]
     write_state(args.out / "thumbnails.npz", {name: thumbnails(name) for name in datasets}, origin)
     write_state(args.out / "patch_thumbnails.npz", patch_thumbnails(config), origin)

@@ -10,9 +10,9 @@ that memory does not grow with its pixels. Objects should then be as large, in p
 prepared images. Places are told relative to the image; a rule that has learned what to make of
 single places of the grid treats others as its documentation says.
 
-Only TIFFs may have any size, tiled or in strips, of grey or RGB. Other files, PNG and JPEG among
-them, and TIFFs of palette, CMYK or less than 8 bits are decoded whole, up to max_image_megapixels
-of the dataset, or 178 megapixels with --full-size.
+Only TIFFs may have any size, in tiles or strips of at most 512 MiB each, of grey or RGB. Other
+files, PNG and JPEG among them, and TIFFs of palette, CMYK or less than 8 bits are decoded whole, up
+to max_image_megapixels of the dataset, or 178 megapixels with --full-size.
 
 Each image is a line of JSON on standard output. With --out, NAME.evidence.npy is float32, rows by
 columns by classes: the probabilities of each patch of the grid, calibrated like those of the image;
