@@ -55,7 +55,9 @@ def _rests_on(judged: list[Claim]) -> list[str]:
     apart = max(claim.n_images for claim in judged if claim.policy == "none")
     off = max(claim.n_images for claim in judged if claim.policy != "none")
     told = [f"the two networks on {apart:,} test images"] if apart else []
-    if off:
+    if off == apart > 0:
+        told = [f"the two networks and channels set to zero on {off:,} test images"]
+    elif off:
         told.append(f"channels set to zero on {off:,} {'of them' if told else 'test images'}")
     how = "each claim by its own 95 % interval, not adjusted for their number"
     return [f"Judged were {' and '.join(told)}, {how}."] if told else []
