@@ -35,7 +35,7 @@ def undisturbed(to_the_page: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     shutil.copytree(to_the_page, project, symlinks=True)
     study = (project / TARGET).parent
     shutil.rmtree(study / "figures")
-    for path in study.glob("report.*"):
+    for path in [*study.glob("report.*"), study / "costs.parquet"]:  # made with the page
         path.unlink()
     return project
 
