@@ -15,7 +15,8 @@ NAMES = ("Snakefile", "config.yaml", "workflow", "profiles", "src", "envs")
 # what shows times and memory, and so differs from run to run: the page, a table, two figures
 TELL_COSTS = ("report", "costs", "costs_of_runs", "auc_against_runtime")
 _JOB = ["stage", "dataset", "patches", "encoder", "classifier", "seed"]
-_NUMBERS_AND_PICTURES = re.compile(r"""base64,[^"']+|[\d.,]+(e[-+]?\d+)?""")
+# a picture is inlined as SVG or as PNG, whichever is smaller, and that turns on what it shows
+_NUMBERS_AND_PICTURES = re.compile(r"""data:image/[a-z+]+;base64,[^"']+|[\d.,]+(e[-+]?\d+)?""")
 
 
 def copy_project(folder: Path) -> Path:
