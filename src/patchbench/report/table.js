@@ -78,4 +78,13 @@
     show();
   });
   show();
+
+  // places are worked out while nobody waits, a column at a time, so that the first sort is quick, too
+  const prepare = (column) => {
+    if (column === heads.length) return;
+    ranksOf(column);
+    later(() => prepare(column + 1));
+  };
+  const later = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
+  later(() => prepare(0));
 })();
