@@ -143,10 +143,14 @@ def run_through_faults(project: Path) -> str:
         job = jobs[jobs["what"].str.contains(SECOND) & (jobs["state"] == "RUNNING")].iloc[-1]
         slurm_local("crash", job["node"])
 
+    def killed_for_its_memory() -> bool:
+        jobs = queue()
+        return bool((jobs["what"].str.contains(FIRST) & (jobs["state"] == "FAILED")).any())
+
     crashed, revived = Fault("encode", (SECOND,), then=crash), False
     faults = [
         Fault("fit_encoder", ("color_histogram",)),  # hangs until its time is up
-        Fault("encode", (FIRST,), from_mib=STOPPED_AT_MIB),
+        Fault("encode", (FIRST,), from_mib=STOPPED_AT_MIB, too_late=killed_for_its_memory),
         crashed,
         Fault("classify", (SECOND,), sends=signal.SIGKILL),
     ]

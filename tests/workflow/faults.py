@@ -71,6 +71,7 @@ class Fault:
     """Something that befalls the first process that runs a stage, no later one.
 
     ``words`` must stand in its command line, and it must have taken ``from_mib`` of memory.
+    Nothing is done if ``too_late`` says that the first one has come and gone already.
     """
 
     stage: str
@@ -78,6 +79,7 @@ class Fault:
     sends: signal.Signals = signal.SIGSTOP
     from_mib: float = 0.0
     then: Callable[[], None] = field(default=lambda: None)
+    too_late: Callable[[], bool] = field(default=lambda: False)
     victim: int = 0
     done: bool = False
 
@@ -85,8 +87,10 @@ class Fault:
         """Look for the process, and act if it is there."""
         if self.done:
             return
-        self.victim = self.victim or next(iter(processes(project, self.stage, *self.words)), 0)
-        if not self.victim or 0 < resident_mib(self.victim) < self.from_mib:
+        if not self.victim:
+            self.victim = next(iter(processes(project, self.stage, *self.words)), 0)
+            self.done = bool(self.victim) and self.too_late()
+        if self.done or not self.victim or 0 < resident_mib(self.victim) < self.from_mib:
             return
         self.done = True
         if resident_mib(self.victim):  # or SLURM was quicker to find that it takes too much
