@@ -1,6 +1,6 @@
 """Large scenes that few places tell the class of: a streamed BagNet against a shrunk image.
 
-    .venv/bin/python benchmarks/highres.py               # 2,048 px: 8 minutes of processor time
+    .venv/bin/python benchmarks/highres.py               # 2,048 px: 10 minutes of processor time
     .venv/bin/python benchmarks/highres.py --side 4096   # a quarter of an hour, and 6 GB on disk
 
 A small BagNet is trained on those patches of an image that have most contrast: first
@@ -123,13 +123,13 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--anywhere", type=int, default=0, help="of these, from the whole image")
     parser.add_argument("--shares", type=float, nargs="*", default=(0.25,), help="asked at the end")
     parser.add_argument("--width", type=int, default=8, help="channels of the BagNet's stem")
-    parser.add_argument("--steps", type=int, default=300, help="of the BagNet's first training")
+    parser.add_argument("--steps", type=int, default=900, help="of the BagNet's first training")
     parser.add_argument("--epochs", type=int, default=1, help="of its streamed training")
     parser.add_argument("--lr", type=float, default=0.004)
     parser.add_argument("--batch", type=int, default=10, help="images a step")
     parser.add_argument("--pool", choices=POOLS, default="top", help="of the logits of places")
     parser.add_argument("--cnn-copies", type=int, default=4, help="of a train image, recoloured")
-    parser.add_argument("--cnn-epochs", type=int, default=12, help="over these copies")
+    parser.add_argument("--cnn-epochs", type=int, default=15, help="over these copies")
     parser.add_argument("--cnn-batch", type=int, default=8, help="images a step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
