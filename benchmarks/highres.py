@@ -1,7 +1,7 @@
 """Large scenes that few places tell the class of: a streamed BagNet against a shrunk image.
 
-    .venv/bin/python benchmarks/highres.py               # 2,048 px: 10 minutes of processor time
-    .venv/bin/python benchmarks/highres.py --side 4096   # a quarter of an hour, and 6 GB on disk
+    .venv/bin/python benchmarks/highres.py               # 2,048 px
+    .venv/bin/python benchmarks/highres.py --side 4096   # 16 minutes of one core, 6 GB on disk
 
 A small BagNet is trained on those patches of an image that have most contrast: first
 in batches, so that its batch norms learn their statistics, then streamed, a few patches of one
