@@ -1,4 +1,4 @@
-"""Run one stage: ``python -m patchbench <stage> [options]``."""
+"""Run stages: ``python -m patchbench <stage> [options] [--then <stage> [options] ...]``."""
 
 import argparse
 import ast
@@ -12,9 +12,11 @@ from patchbench import __version__, memory, plugins, stages
 from patchbench.devices import DEVICES, limit_threads
 from patchbench.errors import UserError
 
+THEN = "--then"  # between stages of one process: Python and its libraries start once
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse the command line, run the stage, write what it cost; the exit status."""
+    """Parse the command line, run the stages, write what each cost; the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(_overview())
@@ -22,15 +24,26 @@ def main(argv: list[str] | None = None) -> int:
     if argv[0] == "--version":
         print(f"patchbench {__version__}")
         return 0
+    while THEN in argv:
+        end = argv.index(THEN)
+        if status := _told(argv[:end]):
+            return status
+        argv = argv[end + 1 :]
+    return _told(argv)
+
+
+def _told(argv: list[str]) -> int:
+    """Run a stage; tell what went wrong in a sentence."""
+    stage, *options = argv or [""]
     try:
-        return _run(argv[0], argv[1:])
+        return _run(stage, options)
     except UserError as error:
         told = error
     except Exception as error:
         if not memory.is_short(error):
             raise
         told = UserError(memory.shortage(error))
-    print(f"patchbench {argv[0]}: {told}", file=sys.stderr)
+    print(f"patchbench {stage}: {told}", file=sys.stderr)
     return 2
 
 
@@ -97,7 +110,8 @@ def _overview() -> str:
     }
     width = max(map(len, names))
     listing = "\n".join(f"  {name:<{width}}  {lines[0]}" for name, lines in first_lines.items())
-    return f"usage: python -m patchbench <stage> [options]\n\nstages:\n{listing}"
+    usage = f"python -m patchbench <stage> [options] [{THEN} <stage> [options] ...]"
+    return f"usage: {usage}\n\nstages:\n{listing}"
 
 
 if __name__ == "__main__":

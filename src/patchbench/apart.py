@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from patchbench.errors import UserError
-from patchbench.memory import is_short, status_mib
+from patchbench.memory import forget_peak, is_short, status_mib
 
 DONE, MEMORY, TIME, FAILED = "measured", "out of memory", "too long", "failed"
 
@@ -177,6 +177,5 @@ def _inside(pipe: Connection, work: Callable[..., None], arguments: tuple[Any, .
 
 def peak_since() -> Callable[[], float]:
     """Begin to watch the resident memory of this process; what is given tells its peak, MiB."""
-    with suppress(OSError):  # where it is not allowed, the peak is that of the whole life
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    forget_peak()
     return lambda: status_mib("VmHWM")

@@ -17,10 +17,11 @@ import numpy as np
 
 from patchbench.io import write_json
 from patchbench.machine import commit, host
-from patchbench.memory import peak_rss_mib
+from patchbench.memory import forget_peak, peak_rss_mib
 from patchbench.written import bytes_written
 
 SPREAD_PERCENT = (50, 5, 95)  # of repeated timings: middle, lower end, upper end
+_COUNTED_S = [0.0]  # processor time of this process that earlier stages in it have told of
 
 Lap = tuple[int, float]
 """Items of one piece, and the seconds it took."""
@@ -85,9 +86,11 @@ def measured(
 ) -> Iterator[list[Work]]:
     """Measure a block and write its cost row to ``path``; the block appends its `Work`.
 
-    ``command`` is the command line that started it, kept so that a job can be done again by hand.
+    Of several blocks in a process each tells of its own time, memory and bytes. ``command`` is the
+    command line that started it, kept so that a job can be done again by hand.
     """
     start_wall, start_cpu, start_bytes = time.perf_counter(), _cpu_s(), bytes_written()
+    start_s = start_cpu - _COUNTED_S[0]
     done: list[Work] = []
     yield done
     if path is None:
@@ -95,6 +98,8 @@ def measured(
     work = done[0] if done else Work(0, "nothing")
     wall_s = time.perf_counter() - start_wall
     work_s = wall_s if work.work_s is None else work.work_s
+    peak_mib = peak_rss_mib()
+    forget_peak()  # now, or git, which tells the commit, would begin with it and hand it on
     row = {
         "stage": stage,
         "about": dict(about),
@@ -102,8 +107,8 @@ def measured(
         "work_s": work_s,
         "parts_s": dict(work.parts_s),
         "cpu_s": _cpu_s() - start_cpu,
-        "start_s": start_cpu,
-        "peak_rss_mib": peak_rss_mib(),
+        "start_s": start_s,
+        "peak_rss_mib": peak_mib,
         "bytes_written": bytes_written() - start_bytes,
         "n_items": work.n_items,
         "item": work.item,
@@ -114,6 +119,7 @@ def measured(
         "command": command,
     }
     write_json(path, row | _of_gpu(work.device) | rates(work, work_s))
+    _COUNTED_S[0] = _cpu_s()
 
 
 def rates(work: Work, work_s: float) -> dict[str, float | int | None]:

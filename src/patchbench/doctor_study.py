@@ -32,6 +32,12 @@ _STAGES = {
     "patch_logits": "classify",
     "experiments": "experiment",
 }
+# two stages that are one job where patches are in one shard, and the name of that
+_TOGETHER = {
+    ("cut", "index"): "cut_and_index",
+    ("fit_encoder", "encode"): "fit_and_encode",
+    ("fit_classifier", "classify"): "fit_and_classify",
+}
 
 
 def load(files: Sequence[Path]) -> dict[str, Any]:
@@ -91,8 +97,30 @@ def jobs(config: Mapping[str, Any]) -> Counter[str]:
     return (
         Counter(download=sum(dataset.needs_download for dataset in opened))
         + Counter(fetch_weights=len(plan_weights.published(config)))
-        + Counter([*map(_stage, plan_files.costs(config)), *ends])
+        + Counter([*(job for job, _ in _jobs_of_runs(config)), *ends])
     )
+
+
+def _jobs_of_runs(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every job from images to decisions: its rule, and the file that says what it cost."""
+    named = [(_rule(config, path), path) for path in plan_files.costs(config)]
+    return [(rule, path) for rule, path in named if rule]
+
+
+def _rule(config: Mapping[str, Any], path: str) -> str:
+    """The rule that leaves a cost file; "" where the job leaves another before it."""
+    stage = _stage(path)
+    for (first, second), together in _TOGETHER.items():
+        if stage in (first, second) and _is_one_job(config, path, first):
+            return together if stage == first else ""
+    return stage
+
+
+def _is_one_job(config: Mapping[str, Any], path: str, first: str) -> bool:
+    """Whether the job of a stage does the next one too."""
+    _, _, patches, *further = Path(path).parts
+    network = first == "fit_encoder" and plan.is_network(config, further[1])
+    return plan.in_one_shard(config, patches) and not network
 
 
 def _stage(path: str) -> str:
@@ -110,7 +138,7 @@ def _stage(path: str) -> str:
 
 def _jobs(config: Mapping[str, Any]) -> list[Finding]:
     """Jobs by stage, how many have run here before, and what computes on the device."""
-    files = plan_files.costs(config)
+    files = [path for _, path in _jobs_of_runs(config)]
     done = sum(Path(file).is_file() for file in files)
     counts = jobs(config)
     told = ", ".join(f"{n} {stage}" for stage, n in counts.items())

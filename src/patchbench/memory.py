@@ -3,6 +3,7 @@
 import errno
 import resource
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -20,6 +21,12 @@ def peak_rss_mib() -> float:
     """Most memory that this process has held, or one that it started and that has ended, MiB."""
     children_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _RSS_UNIT / 2**20
     return max(_own_peak_mib(), children_mib)
+
+
+def forget_peak() -> None:
+    """Begin the peak anew, where the system allows it; else it stays that of the whole process."""
+    with suppress(OSError):  # not Linux, or a sandbox
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def _own_peak_mib() -> float:

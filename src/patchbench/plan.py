@@ -27,6 +27,8 @@ ENCODER_MAPS = ENCODER + "/maps/{explain}"
 NOISE = CLASSIFIER + "/noise"
 STUDY = "results/studies/{study}"
 
+# where patches are in one shard
+ONLY_SHARD = shard_name(0, 1)
 # the entry of `explain` whose maps detectors see
 GRAD_CAM = "gradcam"
 
@@ -172,6 +174,12 @@ def head_of(config: Config, encoder: str) -> tuple[str, str] | None:
     return getattr(plugins.load("encoders", kind).Encoder, "head", None)
 
 
+def is_network(config: Config, encoder: str) -> bool:
+    """Whether an encoder is a network: its training takes long, and a device is of use to it."""
+    kind = config["encoders"][encoder].get("type", encoder)
+    return bool(plugins.load("encoders", kind).Encoder.differentiable)
+
+
 def open_encoder(config: Config, encoder: str, patches: str) -> Any:
     """The encoder of a config entry as it is for a patches entry, unfitted."""
     size_px = config["patches"][patches]["patch_size_px"]
@@ -183,6 +191,11 @@ def shards(config: Config, patches: str) -> list[str]:
     """Names of the shards of a patches entry."""
     n_shards = config["patches"][patches].get("shards", 1)
     return [shard_name(shard, n_shards) for shard in range(n_shards)]
+
+
+def in_one_shard(config: Config, patches: str) -> bool:
+    """Whether one job meets all patches, so that it can do two stages in turn."""
+    return shards(config, patches) == [ONLY_SHARD]
 
 
 def pixel_files(config: Config, dataset: str, patches: str) -> list[str]:

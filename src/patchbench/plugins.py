@@ -2,7 +2,7 @@
 
 import ast
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
@@ -58,6 +58,7 @@ def preload(name: str) -> None:
 
     Plug-ins import heavy libraries late, so that reading a config stays fast. A stage that
     times its work calls this first, or the first method to run would pay for the imports.
+    What is only imported to name types stays out.
     """
     todo, seen = [name], set[str]()
     while todo:
@@ -68,11 +69,18 @@ def preload(name: str) -> None:
         loaded = import_module(module)
         if module.partition(".")[0] != "patchbench" or loaded.__file__ is None:
             continue
-        for node in ast.walk(ast.parse(Path(loaded.__file__).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                todo += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                todo.append(node.module)
+        todo += _imported(ast.parse(Path(loaded.__file__).read_text(encoding="utf-8")))
+
+
+def _imported(node: ast.AST) -> Iterator[str]:
+    """Modules that a piece of code imports when it runs."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield node.module
+    elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+        for child in ast.iter_child_nodes(node):
+            yield from _imported(child)
 
 
 def build(package: str, entry: str, spec: Mapping[str, Any], **fixed: Any) -> Any:

@@ -15,8 +15,12 @@ COST_COLUMNS: dict[str, Columns] = {
             "JSON: of work_s, seconds of each fusion rule fitted in fit_pooling; else null",
         ),
         "cpu_s": (FLOAT, "processor time, user and system, over all threads"),
-        "start_s": (FLOAT, "processor time spent before the stage: starting Python"),
-        "peak_rss_mib": (FLOAT, "largest resident memory of the process"),
+        "start_s": (
+            FLOAT,
+            "processor time spent before the stage: starting Python; next to nothing where another "
+            "stage ran before in the same process",
+        ),
+        "peak_rss_mib": (FLOAT, "largest resident memory of the process while the stage worked"),
         "peak_gpu_mib": (FLOAT, "largest GPU memory that tensors took; null without CUDA"),
         "peak_gpu_reserved_mib": (FLOAT, "largest GPU memory that PyTorch held for them"),
         "bytes_written": (

@@ -50,12 +50,16 @@ def test_a_second_project_takes_what_a_first_has_made(
     assert results(first).items() <= expected.items()
 
 
-def test_networks_and_encoders_that_learn_are_shared_too(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", [1, 2])  # in one, the job that fits encodes too
+def test_networks_and_encoders_that_learn_are_shared_too(
+    cache: Path, tmp_path: Path, shards: int
+) -> None:
     network = "results/scenes/whole-image/seed0/small/cnn.npz"
     history = "results/scenes/whole-image/seed0/small/history.parquet"  # beside the network
     learned = "results/scenes/p32s16/seed0/words/encoder.npz"
     sift = "encoders={words: {type: sift, step_px: 8, aggregate: fisher, n_words: 4}}"
-    asked = ("--config", sift, "benchmark={encoders: [fixed, words]}")
+    patches = f"patches={{p32s16: {{shards: {shards}}}}}"
+    asked = ("--config", sift, patches, "benchmark={encoders: [fixed, words]}")
     projects = [copy_project(tmp_path / name) for name in ("first", "second")]
     told = [
         snakemake(project, network, learned, "--cache", *asked, overlay=OVERLAY)

@@ -9,13 +9,25 @@ PATCHBENCH_KILLS_SEED which moments. The last stages, which few kills reach, get
 import os
 import random
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from harness import copy_project
-from small_study import PAGE, Running, kill_all, leftovers, results, run, start, tried, unlock
+from small_study import (
+    ENCODER,
+    PAGE,
+    Running,
+    kill_all,
+    leftovers,
+    results,
+    run,
+    start,
+    tried,
+    unlock,
+)
 
 import faults
 
@@ -107,3 +119,23 @@ def test_a_run_killed_in_each_of_its_last_stages_goes_on_to_the_same_page(
     run(finished, target=PAGE)
     assert results(finished) == expected
     assert not leftovers(finished)
+
+
+def test_a_job_killed_between_its_two_stages_is_done_anew(tmp_path: Path) -> None:
+    one_shard = ("--config", "patches={p32s16: {shards: 1}}")
+    project = copy_project(tmp_path / "project")
+    run(project, *one_shard)
+    expected = results(project)
+    encoder = project / ENCODER
+    shutil.rmtree(encoder.parent)
+    second = project / "src/patchbench/stages/encode.py"
+    text = second.read_text()
+    kill = "def run(args):\n    import os, signal\n\n    os.killpg(0, signal.SIGKILL)\n"
+    second.write_text(f"{text}\n\n{kill}")
+    with tried("kill -9 between the two stages of a job"):
+        assert start(project, *one_shard).wait() == -signal.SIGKILL
+        assert encoder.is_file() and not list((encoder.parent / "embeddings").iterdir())
+        second.write_text(text)
+        unlock(project)
+        run(project, *one_shard)
+        assert results(project) == expected

@@ -198,7 +198,7 @@ def test_a_second_run_has_nothing_to_do_whatever_was_commented_or_touched(
     edited("src/patchbench/grid.py", "import numpy as np", "# said\nimport numpy as np")
     for path in (finished / "src").rglob("*.py"):
         path.touch()
-    assert "Nothing to be done" in snakemake(finished)
+    assert "Nothing to be done" in snakemake(finished, "--cores", "3")
 
 
 def test_an_edited_fusion_reruns_what_fuses_only(finished: Path, edited) -> None:

@@ -30,7 +30,15 @@ from patchbench.fingerprint import fingerprint, folder_digest
 from patchbench.limits import Limits
 from patchbench.machine import COMMAND_VARIABLE
 from patchbench.records import deciding_download, open_dataset
-from patchbench.plan import CLASSIFIER, CNN, DATASET, ENCODER, PATCHES, STUDY
+from patchbench.plan import (
+    CLASSIFIER,
+    CNN,
+    DATASET,
+    ENCODER,
+    ONLY_SHARD,
+    PATCHES,
+    STUDY,
+)
 from patchbench.plan_weights import WEIGHTS
 from patchbench.study import WHOLE_IMAGE
 
@@ -108,7 +116,17 @@ onerror:  # in the run itself, not in the Snakemake of one job on a cluster
 
 
 def one_of(names):
-    return "|".join(map(re.escape, names))
+    return "|".join(map(re.escape, names)) or "(?!)"  # which nothing matches
+
+
+# Patches in one shard need no jobs to be spread: one does two stages in turn, since many work for
+# less time than Python takes to start. What another setting decides stays a job of its own.
+IN_ONE_SHARD = one_of(
+    name for name in config["patches"] if plan.in_one_shard(config, name)
+)
+NO_NETWORK = one_of(
+    name for name in config["encoders"] if not plan.is_network(config, name)
+)
 
 
 wildcard_constraints:
@@ -123,7 +141,7 @@ wildcard_constraints:
     study=re.escape(config["study"]),
     seed=r"\d+",
     shard=r"\d{5}-of-\d{5}",
-    weights=one_of(Path(path).name for path in published) or "nothing to fetch",
+    weights=one_of(Path(path).name for path in published),
 
 
 def entry(section, key):
@@ -136,26 +154,6 @@ def spec(section, key):
     return lambda w: json.dumps(config[section][w[key]], sort_keys=True)
 
 
-def limits_of(*names):
-    """Limits for all datasets, where they are not what holds anyway and would only rerun jobs."""
-    anyway = vars(Limits())
-    return {n: config[n] for n in names if config.get(n, anyway[n]) != anyway[n]}
-
-
-def download_spec(w):
-    """JSON text of what decides a download, with the limit that holds for all of them."""
-    common = limits_of("max_download_gib")
-    entry = deciding_download(w.dataset, common | config["datasets"][w.dataset])
-    return json.dumps(entry, sort_keys=True)
-
-
-def dataset_spec(w):
-    """JSON text of a dataset entry, with the limits that hold for all datasets."""
-    common = {"max_bad_images": config.get("max_bad_images", 0.01)}
-    common |= limits_of("max_image_megapixels")
-    return json.dumps(common | config["datasets"][w.dataset], sort_keys=True)
-
-
 def about(w):
     """JSON text that says which run a job belongs to; a CNN stands in the encoder's place."""
     named = dict(w.items())
@@ -166,6 +164,11 @@ def about(w):
             "classifier": "own_head",
         }
     return json.dumps(named, sort_keys=True)
+
+
+def about_shard(w):
+    """The same, of a job of the only shard, which its wildcards do not name."""
+    return json.dumps(dict(w.items()) | {"shard": ONLY_SHARD}, sort_keys=True)
 
 
 def code_of(stage, section=None, key=None):
@@ -199,12 +202,18 @@ def chosen(section):
     return {name: config[section][name] for name in config["benchmark"][section]}
 
 
-def command(arguments, threads="{threads}"):
-    """The command of a stage: who the job is, what it may use, where it tells."""
-    return (
-        f"python -m patchbench {arguments} --about {{params.about:q}} --code {{params.code:q}}"
-        f" --threads {threads} --cost {{output.cost:q}} > {{log:q}} 2>&1"
-    )
+def command(first, *others, threads="{threads}"):
+    """The command of a stage, or of several in one process: who the job is, and where it tells.
+
+    Params and outputs of this for any but the first stage begin with its name.
+    """
+    names = ["", *(f"{stage.split()[0]}_" for stage in others)]
+    stages = [
+        f"{stage} --about {{params.{name}about:q}} --code {{params.{name}code:q}}"
+        f" --threads {threads} --cost {{output.{name}cost:q}}"
+        for name, stage in zip(names, (first, *others))
+    ]
+    return f"python -m patchbench {' --then '.join(stages)} > {{log:q}} 2>&1"
 
 
 def fusion_modules(uses):
@@ -215,83 +224,5 @@ def fusion_modules(uses):
     ]
 
 
-def fusions_of(w):
-    """JSON text of the rules that join the votes of a run."""
-    run = plan.Run(w.dataset, w.patches, w.encoder, w.classifier, int(w.seed))
-    return json.dumps(plan.fusions_of(config, run), sort_keys=True)
-
-
-def noise_scores(w):
-    """What detectors said of the patches, where a rule asks for it."""
-    run = plan.Run(w.dataset, w.patches, w.encoder, w.classifier, int(w.seed))
-    if plan.fusions_of(config, run).keys() <= plan.fusions_on(config, "votes").keys():
-        return []
-    return f"{run.folder}/noise/scores.npz"
-
-
 FUSIONS = json.dumps(plan.fusions_on(config, "votes"), sort_keys=True)
 POOLINGS = json.dumps(plan.fusions_on(config, "embeddings"), sort_keys=True)
-
-
-def rival(w):
-    """The run whose votes rules on embeddings are compared with, if any."""
-    run = plan.Run(w.dataset, w.patches, w.encoder, plan.NONE, int(w.seed))
-    return plan.rival(config, run)
-
-
-def rival_option(w):
-    """Options that hand its predictions over."""
-    found = rival(w)
-    if found is None:
-        return ""
-    path = shlex.quote(f"{found.folder}/predictions.parquet")
-    return f"--rival {path} --rival-classifier {shlex.quote(found.classifier)}"
-
-
-LIMIT = 200  # images of test that other maps than those of detectors are made of
-
-
-def fold_files(name):
-    """What the networks of the folds left, for the maps that detectors see; none for others."""
-
-    def files(w):
-        if w.cnn != config["noise"]["cnn"] or w.explain != plan.GRAD_CAM:
-            return []
-        if not plan.detects(config):
-            return []
-        n_folds = config["noise"]["n_folds"]
-        return [
-            f"{plan.FOLD.format(**dict(w.items()), fold=fold, n_folds=n_folds)}/{name}"
-            for fold in range(n_folds)
-        ]
-
-    return files
-
-
-def fold_options(w, input):
-    """Options that hand those over; the folds are dealt alike for each."""
-    if not input.fold_states:
-        return f"--splits test --limit {LIMIT}"
-    states = " ".join(map(shlex.quote, input.fold_states))
-    return f"--fold-states {states} --folds {shlex.quote(min(input.folds))}"
-
-
-def grad_cam_files(w):
-    """The maps that detectors see, if any."""
-    folder = plan.grad_cam(config, w.dataset, int(w.seed))
-    return [f"{folder}/{name}" for name in plan_files.EXPLAINED] if folder else []
-
-
-def grad_cam_option(w):
-    """Option that hands their folder over."""
-    folder = plan.grad_cam(config, w.dataset, int(w.seed))
-    return f"--maps {shlex.quote(folder)}" if folder else ""
-
-
-def experiments_of(w):
-    """JSON text of the experiments that the run a job is of can be put to, with their settings."""
-    named = json.loads(about(w))
-    names = plan.experiments_of(config, plan.Run(**named | {"seed": int(w.seed)}))
-    return json.dumps(
-        {name: config["experiments"][name] for name in names}, sort_keys=True
-    )

@@ -3,6 +3,18 @@
 # Reads:  results/{dataset}/{patches}/{index.parquet, pixels/}
 # Writes: results/{dataset}/{patches}/seed{seed}/{encoder}/{encoder.npz, history.parquet, embeddings/, map.parquet}
 
+FIT_ENCODER = (
+    "fit_encoder --encoder {wildcards.encoder} --spec {params.spec:q}"
+    " --patch-size-px {params.size} --images {input.images:q} --index {input.index:q}"
+    " --pixels {input.pixels:q} --out {output.encoder:q}"
+    " --seed {wildcards.seed} --device {params.device}"
+)
+ENCODE = (
+    "encode --encoder {wildcards.encoder} --spec {params.spec:q}"
+    " --images {input.images:q} --pixels {input.pixels:q} --out {output.embeddings:q}"
+    " --seed {wildcards.seed} --device {params.device} --state"
+)
+
 
 rule fetch_weights:
     output:
@@ -58,12 +70,7 @@ rule fit_encoder:
     message:
         "Fitting {wildcards.encoder} on {wildcards.dataset} ({wildcards.patches}, seed {wildcards.seed})"
     shell:
-        command(
-            "fit_encoder --encoder {wildcards.encoder} --spec {params.spec:q}"
-            " --patch-size-px {params.size} --images {input.images:q} --index {input.index:q}"
-            " --pixels {input.pixels:q} {params.weights} --out {output.encoder:q}"
-            " --seed {wildcards.seed} --device {params.device}"
-        )
+        command(f"{FIT_ENCODER} {{params.weights}}")
 
 
 rule encode:
@@ -89,12 +96,47 @@ rule encode:
     message:
         "Encoding {wildcards.dataset} with {wildcards.encoder} ({wildcards.patches}, {wildcards.shard})"
     shell:
-        command(
-            "encode --encoder {wildcards.encoder} --spec {params.spec:q}"
-            " --state {input.encoder:q} --images {input.images:q} --pixels {input.pixels:q}"
-            " --out {output.embeddings:q}"
-            " --seed {wildcards.seed} --device {params.device}"
-        )
+        command(f"{ENCODE} {{input.encoder:q}}")
+
+
+ruleorder: fit_and_encode > fit_encoder
+ruleorder: fit_and_encode > encode
+
+
+# not of a network: its training is not to be done again because its embeddings are lost
+rule fit_and_encode:
+    input:
+        images=rules.prepare.output.images,
+        table=rules.prepare.output.table,
+        index=rules.index.output.index,
+        pixels=f"{PATCHES}/pixels/{ONLY_SHARD}.npy",
+        part=f"{PATCHES}/pixels/{ONLY_SHARD}.parquet",
+    output:
+        encoder=f"{ENCODER}/encoder.npz",
+        history=f"{ENCODER}/history.parquet",
+        cost=f"{ENCODER}/encoder.cost.json",
+        embeddings=f"{ENCODER}/embeddings/{ONLY_SHARD}.npy",
+        encode_cost=f"{ENCODER}/embeddings/{ONLY_SHARD}.cost.json",
+    log:
+        f"{ENCODER}/encoder.log",
+    wildcard_constraints:
+        patches=IN_ONE_SHARD,
+        encoder=NO_NETWORK,
+    cache: SHARED
+    conda:
+        "../../envs/patchbench.yaml"
+    params:
+        spec=spec("encoders", "encoder"),
+        size=lambda w: config["patches"][w.patches]["patch_size_px"],
+        device="cpu",
+        about=about,
+        code=code_of("fit_encoder", "encoders", "encoder"),
+        encode_about=about_shard,
+        encode_code=code_of("encode", "encoders", "encoder"),
+    message:
+        "Fitting {wildcards.encoder} on {wildcards.dataset}, and encoding ({wildcards.patches}, seed {wildcards.seed})"
+    shell:
+        command(FIT_ENCODER, f"{ENCODE} {{output.encoder:q}}")
 
 
 rule map_embeddings:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from patchbench.checks import check_choice
 from patchbench.networks.settings import (
     BAGNET_LAYERS,
     BAGNET_WIDTH,
@@ -20,7 +21,6 @@ from patchbench.networks.settings import (
     Trained,
     check_bagnet,
     check_bagnet_crop,
-    check_choice,
     check_freeze,
 )
 from patchbench.patchset import checked

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from patchbench import tables
-from patchbench.networks.settings import check_counts
+from patchbench.checks import check_counts
 from patchbench.patchset import checked
 
 if TYPE_CHECKING:

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from patchbench import tables
+from patchbench.checks import check_choice, check_counts
 from patchbench.devices import resolve
 from patchbench.errors import UserError
 from patchbench.networks.settings import (
     IMAGENET,
     PRECISIONS,
     SCRATCH,
-    check_choice,
-    check_counts,
 )
 from patchbench.patchset import checked
 from patchbench.seeds import derive

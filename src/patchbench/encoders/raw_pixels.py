@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from patchbench import tables
+from patchbench.checks import check_counts
 from patchbench.encoders._projection import centred, exact, project
-from patchbench.networks.settings import check_counts
 from patchbench.seeds import derive
 
 if TYPE_CHECKING:

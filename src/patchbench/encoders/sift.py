@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from patchbench import tables
+from patchbench.checks import check_choice, check_counts
 from patchbench.encoders._codebooks import (
     bag_of_words,
     fisher_vector,
@@ -29,7 +30,6 @@ from patchbench.encoders._sift_descriptors import (
     describe,
     keypoints,
 )
-from patchbench.networks.settings import check_choice, check_counts
 from patchbench.patchset import checked
 from patchbench.seeds import derive
 

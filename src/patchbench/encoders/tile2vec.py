@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from patchbench.checks import check_choice, check_counts
 from patchbench.errors import UserError
-from patchbench.networks.settings import DISTANT, Trained, check_choice, check_counts
+from patchbench.networks.settings import (
+    DISTANT,
+    Trained,
+)
 from patchbench.patchset import checked
 from patchbench.seeds import derive
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from patchbench.bags import softmax
+from patchbench.checks import check_counts
 from patchbench.embedded import EmbeddedBags
 from patchbench.fusions._stacking import refuse_missing_classes
-from patchbench.networks.settings import Plan, check_counts
+from patchbench.networks.settings import (
+    Plan,
+)
 from patchbench.seeds import derive
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ the network finds that places matter, before which there is nothing to over-fit.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from patchbench.checks import check_counts
 from patchbench.fusions._attention import Attention
-from patchbench.networks.settings import check_counts
 
 if TYPE_CHECKING:
     from torch import nn

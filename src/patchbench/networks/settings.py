@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from patchbench.checks import check_choice, check_counts
 from patchbench.devices import resolve
 from patchbench.errors import UserError
 
@@ -181,19 +182,6 @@ class Trained:
             Augmentation(self.crop, self.flip, self.quarter_turns, self.jitter),
             Computation(self.device, self.precision),
         )
-
-
-def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    """Refuse a value that is none of ``allowed`` with a ValueError that names them."""
-    if value not in allowed:
-        raise ValueError(f"{name} is {value!r}; choose one of {', '.join(allowed)}")
-
-
-def check_counts(**counts: int) -> None:
-    """Refuse a count below 1 with a ValueError that names it."""
-    for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} is {count}; give at least 1")
 
 
 def check_bagnet(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from patchbench.checks import check_choice, check_counts
 from patchbench.networks.settings import (
     BAGNET_LAYERS,
     BAGNET_TYPES,
@@ -22,8 +23,6 @@ from patchbench.networks.settings import (
     Trained,
     check_bagnet,
     check_bagnet_crop,
-    check_choice,
-    check_counts,
     check_freeze,
 )
 from patchbench.plugins import construct

@@ -13,10 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from patchbench.checks import check_choice
 from patchbench.networks.bagnet import BagNet
 from patchbench.networks.pixels import Scale
 from patchbench.networks.precision import autocast, in_float64
-from patchbench.networks.settings import PRECISIONS, Computation, check_choice
+from patchbench.networks.settings import (
+    PRECISIONS,
+    Computation,
+)
 from patchbench.streaming.choosing import patch_numbers
 from patchbench.streaming.inference import norms_frozen
 from patchbench.streaming.pools import Pool

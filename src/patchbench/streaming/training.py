@@ -17,10 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from patchbench.checks import check_choice
 from patchbench.networks.bagnet import BagNet
 from patchbench.networks.pixels import Scale
 from patchbench.networks.precision import dtype_of, in_float64
-from patchbench.networks.settings import PRECISIONS, check_choice
+from patchbench.networks.settings import (
+    PRECISIONS,
+)
 from patchbench.streaming.inference import norms_frozen
 from patchbench.streaming.pools import Pool
 from patchbench.streaming.source import Image, Source, source_of
