@@ -86,20 +86,18 @@ def measured(
 ) -> Iterator[list[Work]]:
     """Measure a block and write its cost row to ``path``; the block appends its `Work`.
 
-    Of several blocks in a process each tells of its own time, memory and bytes. ``command`` is the
-    command line that started it, kept so that a job can be done again by hand.
+    Of several blocks in a process each tells of its own time and bytes, and of the most memory that
+    was held meanwhile, what those before have left included. ``command`` is the command line that
+    started it, kept so that a job can be done again by hand.
     """
     start_wall, start_cpu, start_bytes = time.perf_counter(), _cpu_s(), bytes_written()
     start_s = start_cpu - _COUNTED_S[0]
     done: list[Work] = []
     yield done
-    if path is None:
-        return
-    work = done[0] if done else Work(0, "nothing")
-    wall_s = time.perf_counter() - start_wall
-    work_s = wall_s if work.work_s is None else work.work_s
-    peak_mib = peak_rss_mib()
+    peak_mib, wall_s = peak_rss_mib(), time.perf_counter() - start_wall
     forget_peak()  # now, or git, which tells the commit, would begin with it and hand it on
+    work = done[0] if done else Work(0, "nothing")
+    gpu, work_s = _of_gpu(work.device), wall_s if work.work_s is None else work.work_s
     row = {
         "stage": stage,
         "about": dict(about),
@@ -118,7 +116,8 @@ def measured(
         "commit": commit(),
         "command": command,
     }
-    write_json(path, row | _of_gpu(work.device) | rates(work, work_s))
+    if path is not None:
+        write_json(path, row | gpu | rates(work, work_s))
     _COUNTED_S[0] = _cpu_s()
 
 
@@ -154,13 +153,15 @@ def _cpu_s() -> float:
 
 
 def _of_gpu(device: str) -> dict[str, Any]:
-    """Model, and the most memory that tensors took and that PyTorch held for them."""
+    """Model, and the most memory that tensors took and PyTorch held for them, begun anew then."""
     if device != "cuda":
         return dict.fromkeys(("gpu", "peak_gpu_mib", "peak_gpu_reserved_mib"))
     import torch
 
-    return {
+    found = {
         "gpu": torch.cuda.get_device_name(),
         "peak_gpu_mib": torch.cuda.max_memory_allocated() / 2**20,
         "peak_gpu_reserved_mib": torch.cuda.max_memory_reserved() / 2**20,
     }
+    torch.cuda.reset_peak_memory_stats()
+    return found

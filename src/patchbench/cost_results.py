@@ -79,11 +79,11 @@ def _joined(values: "pd.Series[Any]") -> str:
 
 
 def machines(study: Study) -> list[dict[str, Any]]:
-    """The machines that jobs ran on, with ``host``, ``gpu`` ("" without) and ``jobs``."""
+    """The machines that stages ran on, with ``host``, ``gpu`` ("" without) and ``stages`` run."""
     found = study.costs[["host", "gpu"]].fillna("").value_counts(sort=False).reset_index()
     found = found.sort_values(["count", "host", "gpu"], ascending=[False, True, True])
     return [
-        {"host": row["host"], "gpu": row["gpu"], "jobs": int(row["count"])}
+        {"host": row["host"], "gpu": row["gpu"], "stages": int(row["count"])}
         for row in found.to_dict("records")
     ]
 
@@ -104,7 +104,7 @@ def by_part(study: Study, dataset: str) -> pd.DataFrame:
     Returns
     -------
     frame : DataFrame
-        Columns ``patches`` (the first, if several), ``encoder, part, n_jobs, cpu_s, wall_s``
+        Columns ``patches`` (the first, if several), ``encoder, part, n_stages, cpu_s, wall_s``
         (sums), ``peak_rss_mib, peak_gpu_mib`` (the largest of any job). Parts are those of `PARTS`
         and `LOOK`, which is every other stage that has an encoder. The encoder that took most comes
         first.
@@ -115,7 +115,7 @@ def by_part(study: Study, dataset: str) -> pd.DataFrame:
     rows = rows.assign(part=rows["stage"].map(part_of).fillna(LOOK), **memory)
     frame = rows.groupby(["encoder", "part"], sort=False).agg(
         patches=("patches", "first"),
-        n_jobs=("wall_s", "size"),
+        n_stages=("wall_s", "size"),
         cpu_s=("cpu_s", "sum"),
         wall_s=("wall_s", "sum"),
         peak_rss_mib=("peak_rss_mib", "max"),
@@ -125,7 +125,7 @@ def by_part(study: Study, dataset: str) -> pd.DataFrame:
     rank = -frame.groupby("encoder")["cpu_s"].transform("sum")
     part = frame["part"].map([*PARTS, LOOK].index)
     frame = frame.assign(rank=rank, place=part).sort_values(["rank", "encoder", "place"])
-    columns = ["patches", "encoder", "part", "n_jobs", "cpu_s", "wall_s", *memory]
+    columns = ["patches", "encoder", "part", "n_stages", "cpu_s", "wall_s", *memory]
     return frame[columns].reset_index(drop=True)
 
 

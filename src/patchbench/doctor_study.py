@@ -32,11 +32,11 @@ _STAGES = {
     "patch_logits": "classify",
     "experiments": "experiment",
 }
-# two stages that are one job where patches are in one shard, and the name of that
+# jobs that do the next stage too, by their first
 _TOGETHER = {
-    ("cut", "index"): "cut_and_index",
-    ("fit_encoder", "encode"): "fit_and_encode",
-    ("fit_classifier", "classify"): "fit_and_classify",
+    "cut": "cut_and_index",
+    "fit_encoder": "fit_and_encode",
+    "fit_classifier": "fit_and_classify",
 }
 
 
@@ -102,25 +102,14 @@ def jobs(config: Mapping[str, Any]) -> Counter[str]:
 
 
 def _jobs_of_runs(config: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Every job from images to decisions: its rule, and the file that says what it cost."""
-    named = [(_rule(config, path), path) for path in plan_files.costs(config)]
-    return [(rule, path) for rule, path in named if rule]
-
-
-def _rule(config: Mapping[str, Any], path: str) -> str:
-    """The rule that leaves a cost file; "" where the job leaves another before it."""
-    stage = _stage(path)
-    for (first, second), together in _TOGETHER.items():
-        if stage in (first, second) and _is_one_job(config, path, first):
-            return together if stage == first else ""
-    return stage
-
-
-def _is_one_job(config: Mapping[str, Any], path: str, first: str) -> bool:
-    """Whether the job of a stage does the next one too."""
-    _, _, patches, *further = Path(path).parts
-    network = first == "fit_encoder" and plan.is_network(config, further[1])
-    return plan.in_one_shard(config, patches) and not network
+    """Every job from images to decisions: its rule, and the file that says what it cost first."""
+    seconds = plan_files.second_stages(config)
+    firsts = set(seconds.values())
+    return [
+        (_TOGETHER[_stage(path)] if path in firsts else _stage(path), path)
+        for path in plan_files.costs(config)
+        if path not in seconds
+    ]
 
 
 def _stage(path: str) -> str:

@@ -175,9 +175,10 @@ def head_of(config: Config, encoder: str) -> tuple[str, str] | None:
 
 
 def is_network(config: Config, encoder: str) -> bool:
-    """Whether an encoder is a network: its training takes long, and a device is of use to it."""
+    """Whether an encoder is a network: it trains for long, starts from weights, takes a device."""
     kind = config["encoders"][encoder].get("type", encoder)
-    return bool(plugins.load("encoders", kind).Encoder.differentiable)
+    opened = plugins.load("encoders", kind).Encoder
+    return getattr(opened, "differentiable", True) or hasattr(opened, "weights")
 
 
 def open_encoder(config: Config, encoder: str, patches: str) -> Any:
@@ -195,7 +196,7 @@ def shards(config: Config, patches: str) -> list[str]:
 
 def in_one_shard(config: Config, patches: str) -> bool:
     """Whether one job meets all patches, so that it can do two stages in turn."""
-    return shards(config, patches) == [ONLY_SHARD]
+    return bool(config["patches"][patches].get("shards", 1) == 1)
 
 
 def pixel_files(config: Config, dataset: str, patches: str) -> list[str]:

@@ -75,6 +75,27 @@ def costs(config: plan.Config) -> list[str]:
     return [path for path in found if plan.made(config, path)]
 
 
+def second_stages(config: plan.Config) -> dict[str, str]:
+    """Cost files of stages that the job of the stage before does too, and those of that stage.
+
+    Jobs do so where patches are in one shard, and both stages are decided by one setting.
+    """
+    found: dict[str, str] = {}
+    for run in plan.runs(config):
+        if run.patches == WHOLE_IMAGE or not plan.in_one_shard(config, run.patches):
+            continue
+        cut = plan.PATCHES.format(dataset=run.dataset, patches=run.patches)
+        pairs = {f"{cut}/index": f"{cut}/pixels/{plan.ONLY_SHARD}"}
+        if not plan.is_network(config, run.encoder):
+            pairs[f"{run.encoder_folder}/embeddings/{plan.ONLY_SHARD}"] = (
+                f"{run.encoder_folder}/encoder"
+            )
+        if run.votes:
+            pairs[f"{run.folder}/patch_logits/{plan.ONLY_SHARD}"] = f"{run.folder}/classifier"
+        found |= {f"{second}.cost.json": f"{first}.cost.json" for second, first in pairs.items()}
+    return found
+
+
 def _noise_costs(config: plan.Config) -> list[str]:
     n_folds, cnn = config["noise"]["n_folds"], config["noise"]["cnn"]
     paths = [

@@ -4,7 +4,7 @@ from patchbench.columns import FLOAT, INT, RUN, STRING, Columns
 
 COST_COLUMNS: dict[str, Columns] = {
     "costs": {
-        "stage": (STRING, "stage of the pipeline"),
+        "stage": (STRING, "stage of the pipeline; a job that does two leaves a row of each"),
         **{name: RUN[name] for name in ("dataset", "patches", "encoder", "classifier")},
         "seed": (INT, "seed; -1 where the stage has none"),
         "shard": (INT, "shard worked on; -1 where the stage has none"),
@@ -20,12 +20,16 @@ COST_COLUMNS: dict[str, Columns] = {
             "processor time spent before the stage: starting Python; next to nothing where another "
             "stage ran before in the same process",
         ),
-        "peak_rss_mib": (FLOAT, "largest resident memory of the process while the stage worked"),
+        "peak_rss_mib": (
+            FLOAT,
+            "largest resident memory of the process while the stage worked, "
+            "with what another stage has left in it",
+        ),
         "peak_gpu_mib": (FLOAT, "largest GPU memory that tensors took; null without CUDA"),
         "peak_gpu_reserved_mib": (FLOAT, "largest GPU memory that PyTorch held for them"),
         "bytes_written": (
             INT,
-            "sizes of the files the job put in their place, checkpoints too; neither its log nor "
+            "sizes of the files it put in their place, checkpoints too; neither its log nor "
             "this row",
         ),
         "n_items": (INT, "items worked on"),

@@ -53,19 +53,21 @@ def without_absent(config: Mapping[str, Any], due: Mapping[str, bool]) -> dict[s
     if not runs:
         raise UserError(
             f"none of the {n_asked} runs of the study {config['study']} is done; "
-            f"{'; '.join(_failed(due)) or 'start it with snakemake'}"
+            f"{'; '.join(_failed(config, due)) or 'start it with snakemake'}"
         )
     absent += [path for path in plan_files.costs(found) if path in due]
     found["unfinished"] |= {
         "summary": f"{len(runs)} of {n_asked} runs are here",
-        "why": [*_failed(due), *_not_made(results, absent)],
+        "why": [*_failed(config, due), *_not_made(results, absent)],
     }
     return found
 
 
-def _failed(due: Mapping[str, bool]) -> list[str]:
+def _failed(config: Mapping[str, Any], due: Mapping[str, bool]) -> list[str]:
     """What jobs said that left no files: of a job that never began there is no log."""
-    logs = {_log(path) for path, is_there in due.items() if not is_there}
+    told_before = plan_files.second_stages(config)  # in the log of the job's first stage
+    missing = [path for path, is_there in due.items() if not is_there]
+    logs = {_log(path) for path in missing if path not in told_before}
     return [
         f"a job failed or was stopped, and its log {log} ends: {_end(log)}"
         for log in sorted(log for log in logs if log.is_file())

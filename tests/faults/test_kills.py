@@ -32,8 +32,10 @@ from small_study import (
 import faults
 
 N_KILLS = int(os.environ.get("PATCHBENCH_KILLS", "20"))
+N_FEWER = -(-N_KILLS // 4)
 SEED = int(os.environ.get("PATCHBENCH_KILLS_SEED", "0"))
 STUDY = Path(PAGE).parent
+ONE_SHARD = ("--config", "patches={p32s16: {shards: 1}}")  # some of its jobs do two stages
 # a stage, and what it has written when it is killed
 LAST = {"collect": "*.parquet", "draw": "figures/scenes/*.svg", "report": "report.log"}
 
@@ -66,10 +68,11 @@ def compare(project: Path, expected: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "kill", "n_kills"),
+    ("fault", "kill", "n_kills", "settings"),
     [
-        ("kill -9 of Snakemake and all its jobs", kill_all, N_KILLS),
-        ("kill -9 of Snakemake alone, jobs live on", kill_snakemake, -(-N_KILLS // 4)),
+        ("kill -9 of Snakemake and all its jobs", kill_all, N_KILLS, ()),
+        ("kill -9 of Snakemake alone, jobs live on", kill_snakemake, N_FEWER, ()),
+        ("kill -9 of Snakemake alone, jobs of two stages", kill_snakemake, N_FEWER, ONE_SHARD),
     ],
 )
 def test_a_killed_run_goes_on_to_the_same_bytes(
@@ -78,12 +81,17 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
     fault: str,
     kill: Callable[[Path, Running], None],
     n_kills: int,
+    settings: tuple[str, ...],
 ) -> None:
-    expected, moments = results(to_the_page), random.Random(SEED)
-    latest = latest_s(to_the_page)
+    whole = to_the_page
+    if settings:
+        whole = copy_project(tmp_path / "whole")
+        run(whole, *settings, target=PAGE)
+    expected, moments = results(whole), random.Random(SEED)
+    latest = latest_s(whole)
     project, n_done = copy_project(tmp_path / "project"), 0
     while n_done < n_kills:
-        process = start(project, target=PAGE)
+        process = start(project, *settings, target=PAGE)
         if ended(process, moments.uniform(0, latest)):
             assert results(project) == expected
             shutil.rmtree(project / "results")
@@ -94,7 +102,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
             n_done += 1
             compare(project, expected)
             unlock(project)
-    run(project, target=PAGE)
+    run(project, *settings, target=PAGE)
     assert results(project) == expected
     assert not leftovers(project)
 
@@ -122,9 +130,8 @@ def test_a_run_killed_in_each_of_its_last_stages_goes_on_to_the_same_page(
 
 
 def test_a_job_killed_between_its_two_stages_is_done_anew(tmp_path: Path) -> None:
-    one_shard = ("--config", "patches={p32s16: {shards: 1}}")
     project = copy_project(tmp_path / "project")
-    run(project, *one_shard)
+    run(project, *ONE_SHARD)
     expected = results(project)
     encoder = project / ENCODER
     shutil.rmtree(encoder.parent)
@@ -133,9 +140,9 @@ def test_a_job_killed_between_its_two_stages_is_done_anew(tmp_path: Path) -> Non
     kill = "def run(args):\n    import os, signal\n\n    os.killpg(0, signal.SIGKILL)\n"
     second.write_text(f"{text}\n\n{kill}")
     with tried("kill -9 between the two stages of a job"):
-        assert start(project, *one_shard).wait() == -signal.SIGKILL
+        assert start(project, *ONE_SHARD).wait() == -signal.SIGKILL
         assert encoder.is_file() and not list((encoder.parent / "embeddings").iterdir())
         second.write_text(text)
         unlock(project)
-        run(project, *one_shard)
+        run(project, *ONE_SHARD)
         assert results(project) == expected

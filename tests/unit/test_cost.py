@@ -122,7 +122,9 @@ def test_without_cuda_there_is_no_gpu(tmp_path: Path) -> None:
 def test_on_cuda_the_gpu_is_named_and_its_memory_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begun_anew: list[bool] = []
     card = SimpleNamespace(
+        reset_peak_memory_stats=lambda: begun_anew.append(True),
         get_device_name=lambda: "a card",
         max_memory_allocated=lambda: 3 * 2**20,
         max_memory_reserved=lambda: 8 * 2**20,
@@ -131,6 +133,7 @@ def test_on_cuda_the_gpu_is_named_and_its_memory_told(
     found = cost(tmp_path / "cost.json", Work(1, "patch", "cuda"))
     assert found["gpu"] == "a card"
     assert (found["peak_gpu_mib"], found["peak_gpu_reserved_mib"]) == (3, 8)
+    assert begun_anew  # for a stage that follows in the same process
 
 
 def test_a_row_has_every_column_and_names_its_run(tmp_path: Path) -> None:

@@ -126,13 +126,13 @@ def test_jobs_on_different_things_have_no_common_rate() -> None:
     assert np.isnan(found["items_per_s"]) and found["item"] == "head, patch"
 
 
-def test_machines_are_counted_by_their_jobs() -> None:
+def test_machines_are_counted_by_the_stages_run_there() -> None:
     study = make_study(n_encoders=1)
     host = ["small" if i % 3 else "large" for i in range(len(study.costs))]
     gpu = ["a card" if name == "large" else None for name in host]
     found = cost_results.machines(with_costs(study, host=host, gpu=gpu))
     assert [(row["host"], row["gpu"]) for row in found] == [("small", ""), ("large", "a card")]
-    assert [row["jobs"] for row in found] == [host.count("small"), host.count("large")]
+    assert [row["stages"] for row in found] == [host.count("small"), host.count("large")]
 
 
 def test_the_report_shows_gpu_memory_only_where_there_is_a_gpu(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_what_was_fetched_is_listed_where_it_left_its_costs(
 def test_the_figure_holds_every_job_of_an_encoder_most_expensive_first() -> None:
     study = make_study(n_encoders=3)
     frame = figure.data(study, "scenes")
-    assert frame["n_jobs"].sum() == len(study.costs)
+    assert frame["n_stages"].sum() == len(study.costs)
     assert frame["cpu_s"].sum() == pytest.approx(study.costs["cpu_s"].sum())
     totals = frame.groupby("encoder", sort=False)["cpu_s"].sum()
     assert totals.is_monotonic_decreasing

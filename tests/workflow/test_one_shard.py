@@ -68,6 +68,10 @@ def test_a_changed_setting_reruns_no_more_than_it_decides(project: Path) -> None
     assert jobs(project, "patches={p32s16: {stride_px: 8}}") == {"cut_and_index": 1} | ENCODED
 
 
+def test_an_encoder_that_no_one_chose_is_not_asked_what_it_is(project: Path) -> None:
+    assert jobs(project, "encoders={someday: {type: not_written_yet}}") == {"collect": 1}
+
+
 @pytest.mark.parametrize(
     ("lost", "again"),
     [

@@ -115,6 +115,11 @@ onerror:  # in the run itself, not in the Snakemake of one job on a cluster
         )
 
 
+def chosen(section):
+    """The entries of a section that the benchmark chooses."""
+    return {name: config[section][name] for name in config["benchmark"][section]}
+
+
 def one_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"  # which nothing matches
 
@@ -125,7 +130,7 @@ IN_ONE_SHARD = one_of(
     name for name in config["patches"] if plan.in_one_shard(config, name)
 )
 NO_NETWORK = one_of(
-    name for name in config["encoders"] if not plan.is_network(config, name)
+    name for name in chosen("encoders") if not plan.is_network(config, name)
 )
 
 
@@ -195,11 +200,6 @@ def shards_of(pattern):
         pattern.format(**{**dict(w.items()), "shard": shard})
         for shard in plan.shards(config, w.patches)
     ]
-
-
-def chosen(section):
-    """The entries of a section that the benchmark chooses."""
-    return {name: config[section][name] for name in config["benchmark"][section]}
 
 
 def command(first, *others, threads="{threads}"):

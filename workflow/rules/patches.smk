@@ -72,7 +72,7 @@ rule cut_and_index:
         report=f"{PATCHES}/extraction.json",
         index_cost=f"{PATCHES}/index.cost.json",
     log:
-        f"{PATCHES}/index.log",
+        f"{PATCHES}/pixels/{ONLY_SHARD}.log",
     wildcard_constraints:
         patches=IN_ONE_SHARD,
     conda:

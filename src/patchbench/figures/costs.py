@@ -14,9 +14,9 @@ from patchbench.study import NONE, OWN_HEAD, WHOLE_IMAGE, Study
 
 CAPTION = (
     "Processor time, in seconds on a logarithmic scale that all panels share, and largest resident "
-    "memory of any job (of a GPU, by tensors), by encoder and whole-image network; the one that "
-    "took most time on top. "
-    "Jobs of all patch sizes, patch classifiers, seeds and shards are added up, with their "
+    "memory of any stage run (of a GPU, by tensors), by encoder and whole-image network; the one "
+    "that took most time on top. "
+    "Stages of all patch sizes, patch classifiers, seeds and shards are added up, with their "
     "imports, loading, saving and scoring, but without the start of Python. Decide: classify "
     "patches and fuse their votes; of a network, its forward passes. Look closer: map embeddings, "
     "explain, detect noisy patches, take images apart. Grid lines: factors of ten."
@@ -34,7 +34,7 @@ _NAMES_IN, _GAP_IN = 1.5, 0.07
 
 
 def data(study: Study, dataset: str) -> pd.DataFrame:
-    """One row per encoder or network and part of the way: jobs, times, memory."""
+    """One row per encoder or network and part of the way: stages run, times, memory."""
     frame = cost_results.by_part(study, dataset)
     frame.insert(1, "label", [_label(study, row) for row in frame.to_dict("records")])
     return frame
@@ -92,7 +92,7 @@ def _label(study: Study, row: dict[Any, Any]) -> str:
 
 def _facts(study: Study, dataset: str, frame: pd.DataFrame, n_encoders: int) -> str:
     rows = study.costs[study.costs["dataset"] == dataset]
-    text = f"n = {int(frame['n_jobs'].sum())} jobs"
+    text = f"n = {int(frame['n_stages'].sum())} stages run"
     metrics = study.metrics[study.metrics["dataset"] == dataset]
     if len(metrics):
         text += f"; {style.seeds(metrics)}"
@@ -118,14 +118,14 @@ def _decades(seconds: "pd.Series[float]") -> tuple[float, float]:
 
 
 def _names(fig: Figure, study: Study, frame: pd.DataFrame) -> None:
-    """Names on the left, and how many jobs on the right."""
+    """Names on the left, and how many stages were run for each on the right."""
     right = style.WIDTH_IN - 0.1
-    style.write(fig, right, _TOP_IN - 0.04, "Jobs", ha="right", va="bottom")
+    style.write(fig, right, _TOP_IN - 0.04, "Stages", ha="right", va="bottom")
     for i, (_, rows) in enumerate(frame.groupby("encoder", sort=False)):
         top = _TOP_IN + _ROW_IN * (i + 0.5)
         name = style.fit(str(rows["label"].iloc[0]), _NAMES_IN)
         style.write(fig, 0.1 + _NAMES_IN + 0.1, top, name, ha="right")
-        style.write(fig, right, top, f"{int(rows['n_jobs'].sum()):,}", ha="right")
+        style.write(fig, right, top, f"{int(rows['n_stages'].sum()):,}", ha="right")
 
 
 def _panel(fig: Figure, left: float, width: float, height: float, head: str, n_rows: int) -> Axes:
